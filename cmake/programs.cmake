@@ -1,0 +1,66 @@
+# servin, servin-shim and servin-init, and the files that servin carries inside itself.
+
+# servin_blob(TARGET SYMBOL FILE [DEPENDS...]): an object library that holds FILE as SYMBOL_start .. SYMBOL_end.
+function(servin_blob target symbol file)
+  set(source ${CMAKE_BINARY_DIR}/blobs/${target}.S)
+  file(CONFIGURE OUTPUT ${source} CONTENT
+    ".section .rodata\n.global @symbol@_start\n.global @symbol@_end\n.balign 16\n@symbol@_start:\n.incbin \"@file@\"\n@symbol@_end:\n.section .note.GNU-stack,\"\",%progbits\n" @ONLY)
+  set_source_files_properties(${source} PROPERTIES OBJECT_DEPENDS "${file};${ARGN}")
+  add_library(${target} STATIC ${source})
+  set_target_properties(${target} PROPERTIES INTERPROCEDURAL_OPTIMIZATION OFF)
+endfunction()
+
+# servin-init: no C library and no start files, so that the sealed copy of it is a few pages (src/init/README in its header).
+file(GLOB init_files CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/init/*.cc)
+list(FILTER init_files EXCLUDE REGEX "_test\\.cc$")
+if(init_files)
+  add_executable(servin-init ${init_files})
+  target_include_directories(servin-init PRIVATE ${PROJECT_SOURCE_DIR}/src)
+  target_compile_options(servin-init PRIVATE -Os -g0 -Wall -Wextra -Wconversion -Wshadow -Werror -ffreestanding -fno-exceptions -fno-rtti
+    -fno-stack-protector -fno-asynchronous-unwind-tables -fno-pie -fno-tree-loop-distribute-patterns -fno-sanitize=all)
+  target_link_options(servin-init PRIVATE -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack)
+  set_target_properties(servin-init PROPERTIES POSITION_INDEPENDENT_CODE OFF INTERPROCEDURAL_OPTIMIZATION OFF)
+  servin_blob(blob_init servin_init_blob ${CMAKE_BINARY_DIR}/bin/servin-init servin-init)
+  add_dependencies(blob_init servin-init)
+  target_link_libraries(room_runtime_linux PUBLIC blob_init)
+endif()
+
+# The built-in image is Debian's static busybox (package busybox-static).
+find_program(BUSYBOX busybox PATHS /bin /usr/bin NO_DEFAULT_PATH REQUIRED)
+servin_blob(blob_busybox servin_busybox_blob ${BUSYBOX})
+get_target_property(image_type room_image TYPE)
+if(NOT image_type STREQUAL "INTERFACE_LIBRARY")
+  target_link_libraries(room_image PUBLIC blob_busybox)
+endif()
+
+# app/ holds the mains and the wiring.
+file(GLOB app_files CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/app/*.cc)
+list(FILTER app_files EXCLUDE REGEX "_(test|main)\\.cc$")
+foreach(program servin:servin_main.cc servin-shim:shim_main.cc)
+  string(REPLACE ":" ";" pair ${program})
+  list(GET pair 0 name)
+  list(GET pair 1 main)
+  if(NOT EXISTS ${PROJECT_SOURCE_DIR}/src/app/${main})
+    continue()
+  endif()
+  if(name STREQUAL "servin")
+    add_executable(${name} ${PROJECT_SOURCE_DIR}/src/app/${main} ${app_files})
+    set(rooms ${uses_app})
+    list(REMOVE_ITEM rooms shim)
+    foreach(room ${rooms})
+      string(REPLACE "/" "_" key ${room})
+      target_link_libraries(${name} PRIVATE room_${key})
+    endforeach()
+    if(SERVIN_STATIC)
+      target_link_options(${name} PRIVATE -static-libstdc++ -static-libgcc -Wl,--gc-sections -Wl,-z,now)
+    endif()
+  else()
+    add_executable(${name} ${PROJECT_SOURCE_DIR}/src/app/${main})
+    target_link_libraries(${name} PRIVATE room_shim)
+    if(NOT SERVIN_SANITIZE)
+      # One shim per running container: fully static, so that it has no dynamic linker's private pages.
+      set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+      target_link_options(${name} PRIVATE -static -no-pie -Wl,--gc-sections)
+    endif()
+  endif()
+endforeach()

@@ -1,0 +1,13 @@
+# One test program per room: test_ROOM, from the *_test.cc beside the code.
+find_package(GTest REQUIRED)
+include(GoogleTest)
+foreach(room ${SERVIN_ROOMS})
+  string(REPLACE "/" "_" key ${room})
+  servin_room_files(${room} test files)
+  if(files AND TARGET room_${key})
+    add_executable(test_${key} ${files})
+    target_link_libraries(test_${key} PRIVATE room_${key} GTest::gmock GTest::gtest_main)
+    target_compile_definitions(test_${key} PRIVATE SERVIN_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+    add_test(NAME ${key} COMMAND test_${key})
+  endif()
+endforeach()

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "os/file.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <ctime>
+#include <set>
+
+#include "base/error.h"
+#include "base/id.h"
+#include "base/strings.h"
+#include "base/time.h"
+
+namespace servin {
+
+std::optional<std::string> read_file(const std::string& path, std::size_t limit) {
+  int raw = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (raw < 0) {
+    if (errno == ENOENT || errno == ENOTDIR) return std::nullopt;
+    throw_errno("open {}", path);
+  }
+  return read_all(Fd(raw), limit, path);
+}
+
+void write_file(const std::string& path, std::string_view content, unsigned mode, Sync sync) {
+  std::string temp = path + ".tmp-" + hex(random_bytes(4));
+  try {
+    Fd fd = open_file(temp, O_WRONLY | O_CREAT | O_EXCL, mode);
+    write_all(fd, content, path);
+    if (sync == Sync::yes && ::fsync(fd.get()) != 0) throw_errno("sync {}", path);
+    fd.reset();
+    rename_path(temp, path);
+  } catch (...) {
+    ::unlink(temp.c_str());
+    throw;
+  }
+  if (sync == Sync::yes) sync_path(path.substr(0, path.rfind('/') + 1));
+}
+
+void sync_path(const std::string& path) {
+  Fd fd = open_file(path, O_RDONLY);
+  if (::fsync(fd.get()) != 0) throw_errno("sync {}", path);
+}
+
+bool path_exists(const std::string& path) {
+  struct stat st{};
+  return ::lstat(path.c_str(), &st) == 0;
+}
+
+void make_dirs(const std::string& path, unsigned mode) {
+  if (::mkdir(path.c_str(), mode) == 0) return;
+  if (errno == EEXIST) {
+    struct stat st{};
+    if (::stat(path.c_str(), &st) == 0 && S_ISDIR(st.st_mode)) return;
+    errno = ENOTDIR;
+    throw_errno("make folder {}", path);
+  }
+  if (errno != ENOENT) throw_errno("make folder {}", path);
+  auto slash = path.find_last_of('/');
+  if (slash == std::string::npos || slash == 0) throw_errno("make folder {}", path);
+  make_dirs(path.substr(0, slash), mode);
+  if (::mkdir(path.c_str(), mode) != 0 && errno != EEXIST) throw_errno("make folder {}", path);
+}
+
+namespace {
+struct DirCloser {
+  DIR* dir;
+  ~DirCloser() { ::closedir(dir); }
+};
+
+// Calls f(name, dirent type) for each entry of an open folder.
+template <typename F>
+void for_each_entry(Fd dir_fd, const std::string& path, F f) {
+  DIR* dir = ::fdopendir(dir_fd.get());
+  if (dir == nullptr) throw_errno("list {}", path);
+  (void)dir_fd.release();
+  DirCloser closer{dir};
+  errno = 0;
+  while (dirent* e = ::readdir(dir)) {
+    std::string_view name = e->d_name;
+    if (name != "." && name != "..") f(e->d_name);
+    errno = 0;
+  }
+  if (errno != 0) throw_errno("list {}", path);
+}
+
+// Removes what is below `dir`, without recursion on the stack being a problem: depth is bounded by PATH_MAX of the kernel's own walks.
+void empty_dir(const Fd& dir, const std::string& path, dev_t device) {
+  std::vector<std::string> names;
+  for_each_entry(dir.dup(), path, [&](const char* name) { names.emplace_back(name); });
+  for (const auto& name : names) {
+    if (::unlinkat(dir.get(), name.c_str(), 0) == 0 || errno == ENOENT) continue;
+    if (errno != EISDIR && errno != EPERM) throw_errno("remove {}/{}", path, name);
+    int raw = ::openat(dir.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (raw < 0) throw_errno("remove {}/{}", path, name);
+    Fd sub(raw);
+    struct stat st{};
+    if (::fstat(raw, &st) != 0) throw_errno("remove {}/{}", path, name);
+    if (st.st_dev != device)
+      throw error(ErrorCode::conflict, "remove {}/{}: something is mounted there", path, name).with_hint("unmount it first: umount " + path + "/" + name);
+    empty_dir(sub, path + "/" + name, device);
+    if (::unlinkat(dir.get(), name.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT) throw_errno("remove {}/{}", path, name);
+  }
+}
+
+std::uint64_t size_below(const Fd& dir, const std::string& path, std::set<std::pair<dev_t, ino_t>>& seen) {
+  std::uint64_t total = 0;
+  for_each_entry(dir.dup(), path, [&](const char* name) {
+    struct stat st{};
+    if (::fstatat(dir.get(), name, &st, AT_SYMLINK_NOFOLLOW) != 0) return;
+    if (S_ISDIR(st.st_mode)) {
+      int raw = ::openat(dir.get(), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+      if (raw >= 0) total += size_below(Fd(raw), path, seen);
+    } else if (S_ISREG(st.st_mode)) {
+      if (st.st_nlink == 1 || seen.insert({st.st_dev, st.st_ino}).second) total += static_cast<std::uint64_t>(st.st_size);
+    }
+  });
+  return total;
+}
+}  // namespace
+
+std::vector<std::string> list_dir(const std::string& path) {
+  int raw = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (raw < 0) {
+    if (errno == ENOENT) return {};
+    throw_errno("list {}", path);
+  }
+  std::vector<std::string> names;
+  for_each_entry(Fd(raw), path, [&](const char* name) { names.emplace_back(name); });
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+void remove_tree(const std::string& path) {
+  if (::unlink(path.c_str()) == 0 || errno == ENOENT) return;
+  if (errno != EISDIR && errno != EPERM) throw_errno("remove {}", path);
+  {
+    Fd dir = open_file(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    struct stat st{};
+    if (::fstat(dir.get(), &st) != 0) throw_errno("remove {}", path);
+    empty_dir(dir, path, st.st_dev);
+  }
+  if (::rmdir(path.c_str()) != 0 && errno != ENOENT) throw_errno("remove {}", path);
+}
+
+void rename_path(const std::string& from, const std::string& to) {
+  if (::rename(from.c_str(), to.c_str()) != 0) throw_errno("rename {} to {}", from, to);
+}
+
+std::uint64_t tree_size(const std::string& path) {
+  int raw = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (raw < 0) return 0;
+  std::set<std::pair<dev_t, ino_t>> seen;
+  return size_below(Fd(raw), path, seen);
+}
+
+namespace {
+// Opens and locks the file; -1 when somebody else holds it. A lock file may have been deleted between open and lock: then it
+// no longer keeps anybody out, and the caller opens again.
+Fd try_lock(const std::string& path) {
+  for (;;) {
+    Fd fd = open_file(path, O_RDWR | O_CREAT, 0600);
+    int rc = 0;
+    do rc = ::flock(fd.get(), LOCK_EX | LOCK_NB);
+    while (rc != 0 && errno == EINTR);
+    if (rc != 0) {
+      if (errno == EWOULDBLOCK) return Fd();
+      throw_errno("lock {}", path);
+    }
+    struct stat mine{};
+    struct stat there{};
+    if (::fstat(fd.get(), &mine) == 0 && ::stat(path.c_str(), &there) == 0 && mine.st_ino == there.st_ino && mine.st_dev == there.st_dev) {
+      std::string pid = fmt::format("{}\n", ::getpid());
+      // For the message of those who wait; a full disk must not forbid the lock itself.
+      if (::ftruncate(fd.get(), 0) == 0) [[maybe_unused]] auto n = ::pwrite(fd.get(), pid.data(), pid.size(), 0);
+      return fd;
+    }
+  }
+}
+}  // namespace
+
+std::optional<FileLock> FileLock::try_acquire(const std::string& path) {
+  Fd fd = try_lock(path);
+  if (!fd) return std::nullopt;
+  return FileLock(std::move(fd));
+}
+
+FileLock FileLock::acquire(const std::string& path, std::string_view what, std::int64_t timeout_ns) {
+  std::int64_t deadline = monotonic_ns() + timeout_ns;
+  for (timespec pause{0, 200'000};;) {
+    if (Fd fd = try_lock(path)) return FileLock(std::move(fd));
+    if (monotonic_ns() >= deadline) {
+      std::string pid(trim(read_file(path, 64).value_or("")));
+      throw error(ErrorCode::timeout, "{} is in use by another servin (pid {})", what, pid.empty() ? "unknown" : pid)
+          .with_id("E-LOCKED")
+          .with_hint(pid.empty() ? std::string("try again") : "wait for it, or look at it: ps -fp " + pid);
+    }
+    // flock(2) has no timeout, and SIGALRM would need a handler in every program: short naps, growing to 10 ms.
+    ::nanosleep(&pause, nullptr);
+    pause.tv_nsec = std::min(pause.tv_nsec * 2, 10'000'000L);
+  }
+}
+
+}  // namespace servin
