@@ -64,3 +64,11 @@ foreach(program servin:servin_main.cc servin-shim:shim_main.cc)
     endif()
   endif()
 endforeach()
+
+# The shim is no command of the user's: servin finds it beside itself or in ../libexec/servin.
+if(TARGET servin)
+  install(TARGETS servin RUNTIME DESTINATION bin)
+endif()
+if(TARGET servin-shim)
+  install(TARGETS servin-shim RUNTIME DESTINATION libexec/servin)
+endif()

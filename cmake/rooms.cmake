@@ -35,6 +35,12 @@ function(servin_room_files room kind out)
   set(${out} ${files} PARENT_SCOPE)
 endfunction()
 
+# The fuzzers of one room, one file each.
+function(servin_room_fuzzers room out)
+  file(GLOB files CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/${room}/*_fuzz.cc)
+  set(${out} ${files} PARENT_SCOPE)
+endfunction()
+
 foreach(room ${SERVIN_ROOMS})
   string(REPLACE "/" "_" key ${room})
   if(room STREQUAL "init" OR room STREQUAL "app")
