@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <gtest/gtest.h>
-
 #include <cerrno>
+
+#include <gtest/gtest.h>
 
 #include "base/error.h"
 #include "base/id.h"
@@ -31,7 +31,8 @@ TEST(Sizes, ReadsDockersUnits) {
   EXPECT_EQ(parse_size("1.5KiB"), 1536U);
   EXPECT_EQ(parse_size("100"), 100U);
   EXPECT_EQ(parse_size("1b"), 1U);
-  for (const char* bad : {"", "x", "-1", "1q", "1kk", "12mm", "9999999p", "0x10"}) EXPECT_THROW(parse_size(bad), Error) << bad;
+  for (const char* bad : {"", "x", "-1", "1q", "1kk", "12mm", "9999999p", "0x10"})
+    EXPECT_THROW(parse_size(bad), Error) << bad;
 }
 
 TEST(Sizes, PrintsAsDockerDoes) {
@@ -65,7 +66,8 @@ TEST(Ids, AreHexAndNeverANumber) {
   EXPECT_TRUE(is_full_id(id));
   EXPECT_NE(id.substr(0, 12).find_first_of("abcdef"), std::string::npos);
   EXPECT_NO_THROW(check_name("container", "web-1.a_b"));
-  for (const char* bad : {"", "-a", "a/b", "..", "a b", "\xc3\xa9"}) EXPECT_THROW(check_name("container", bad), Error) << bad;
+  for (const char* bad : {"", "-a", "a/b", "..", "a b", "\xc3\xa9"})
+    EXPECT_THROW(check_name("container", bad), Error) << bad;
 }
 
 TEST(DidYouMean, FindsNearWordsOnly) {

@@ -3,12 +3,12 @@
 // that cures it; the id (E-...) names an entry of the error catalogue (docs/errors.md, `servin help E-...`).
 #pragma once
 
-#include <fmt/core.h>
-
 #include <exception>
 #include <string>
 #include <string_view>
 #include <utility>
+
+#include <fmt/core.h>
 
 namespace servin {
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/id.h"
 
-#include <fmt/format.h>
-#include <sys/random.h>
-
 #include <algorithm>
 #include <array>
 #include <cctype>
+
+#include <fmt/format.h>
+#include <sys/random.h>
 
 #include "base/error.h"
 
@@ -50,8 +50,9 @@ std::string_view short_id(std::string_view id) { return id.substr(0, 12); }
 
 void check_name(std::string_view kind, std::string_view name) {
   auto alnum = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0; };
-  bool good = !name.empty() && name.size() <= 128 && alnum(name[0]) &&
-              std::all_of(name.begin(), name.end(), [&](char c) { return alnum(c) || c == '_' || c == '.' || c == '-'; });
+  bool good =
+      !name.empty() && name.size() <= 128 && alnum(name[0]) &&
+      std::all_of(name.begin(), name.end(), [&](char c) { return alnum(c) || c == '_' || c == '.' || c == '-'; });
   if (!good)
     throw error(ErrorCode::invalid_argument, "invalid {} name \"{}\"", kind, name.substr(0, 140))
         .with_id("E-NAME-INVALID")
@@ -60,15 +61,21 @@ void check_name(std::string_view kind, std::string_view name) {
 
 std::string random_name(unsigned attempt) {
   static constexpr std::array<std::string_view, 64> left = {
-      "able", "amber", "apt", "bold", "brave", "bright", "brisk", "calm", "cheerful", "clear", "clever", "cosy", "crisp", "daring", "deft", "eager",
-      "early", "easy", "elegant", "fair", "fine", "firm", "fond", "fresh", "friendly", "gentle", "glad", "golden", "good", "grand", "happy", "hardy",
-      "honest", "humble", "jolly", "keen", "kind", "lively", "loyal", "lucid", "lucky", "mellow", "merry", "mild", "neat", "nimble", "noble", "patient",
-      "plain", "polite", "proud", "quick", "quiet", "ready", "serene", "sharp", "silver", "smart", "steady", "sunny", "swift", "tidy", "warm", "wise"};
+      "able",   "amber",  "apt",      "bold",    "brave",  "bright", "brisk", "calm",    "cheerful", "clear", "clever",
+      "cosy",   "crisp",  "daring",   "deft",    "eager",  "early",  "easy",  "elegant", "fair",     "fine",  "firm",
+      "fond",   "fresh",  "friendly", "gentle",  "glad",   "golden", "good",  "grand",   "happy",    "hardy", "honest",
+      "humble", "jolly",  "keen",     "kind",    "lively", "loyal",  "lucid", "lucky",   "mellow",   "merry", "mild",
+      "neat",   "nimble", "noble",    "patient", "plain",  "polite", "proud", "quick",   "quiet",    "ready", "serene",
+      "sharp",  "silver", "smart",    "steady",  "sunny",  "swift",  "tidy",  "warm",    "wise"};
   static constexpr std::array<std::string_view, 64> right = {
-      "abel", "ada", "ampere", "archimedes", "babbage", "banach", "bell", "bohr", "boole", "borg", "cantor", "carson", "church", "curie", "darwin", "dijkstra",
-      "euclid", "euler", "faraday", "fermat", "fermi", "feynman", "franklin", "galois", "gauss", "germain", "goedel", "hamilton", "hertz", "hilbert", "hopper", "hypatia",
-      "johnson", "kepler", "knuth", "lamarr", "lamport", "leibniz", "liskov", "lovelace", "maxwell", "mendel", "mirzakhani", "naur", "newton", "noether", "pascal", "pasteur",
-      "perlman", "planck", "ramanujan", "riemann", "ritchie", "rosalind", "shannon", "stallman", "sutherland", "tesla", "thompson", "turing", "volta", "watt", "wirth", "wright"};
+      "abel",       "ada",     "ampere",     "archimedes", "babbage", "banach",   "bell",     "bohr",
+      "boole",      "borg",    "cantor",     "carson",     "church",  "curie",    "darwin",   "dijkstra",
+      "euclid",     "euler",   "faraday",    "fermat",     "fermi",   "feynman",  "franklin", "galois",
+      "gauss",      "germain", "goedel",     "hamilton",   "hertz",   "hilbert",  "hopper",   "hypatia",
+      "johnson",    "kepler",  "knuth",      "lamarr",     "lamport", "leibniz",  "liskov",   "lovelace",
+      "maxwell",    "mendel",  "mirzakhani", "naur",       "newton",  "noether",  "pascal",   "pasteur",
+      "perlman",    "planck",  "ramanujan",  "riemann",    "ritchie", "rosalind", "shannon",  "stallman",
+      "sutherland", "tesla",   "thompson",   "turing",     "volta",   "watt",     "wirth",    "wright"};
   std::string r = random_bytes(4);
   auto byte = [&](std::size_t i) { return static_cast<unsigned char>(r[i]); };
   std::string name = fmt::format("{}_{}", left[byte(0) % left.size()], right[byte(1) % right.size()]);

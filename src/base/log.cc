@@ -14,10 +14,14 @@ int target = STDERR_FILENO;
 
 std::string_view name(Level l) {
   switch (l) {
-    case Level::debug: return "debug";
-    case Level::info: return "note";
-    case Level::warn: return "warning";
-    default: return "error";
+    case Level::debug:
+      return "debug";
+    case Level::info:
+      return "note";
+    case Level::warn:
+      return "warning";
+    default:
+      return "error";
   }
 }
 }  // namespace

@@ -2,11 +2,11 @@
 // Diagnostics of the program itself, to stderr or to --log-file. Never the container's bytes, never asked-for data.
 #pragma once
 
-#include <fmt/core.h>
-
 #include <string>
 #include <string_view>
 #include <utility>
+
+#include <fmt/core.h>
 
 namespace servin::log {
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where things lie on disk (docs/state-layout.md describes each file). One --root is one engine: two of them share nothing.
+// Where things lie on disk (docs/state-layout.md describes each file). One --root is one engine: two of them share
+// nothing.
 #pragma once
 
 #include <string>
@@ -18,7 +19,9 @@ struct Paths {
   std::string blob(const std::string& hex) const { return blobs() + "/" + hex; }
   std::string snapshots() const { return root + "/snapshots"; }
   std::string volumes() const { return root + "/volumes"; }
-  std::string tmp() const { return root + "/tmp"; }      // unfinished work: named PID-STARTTIME-RANDOM, swept when its maker is gone
+  std::string tmp() const {
+    return root + "/tmp";
+  }  // unfinished work: named PID-STARTTIME-RANDOM, swept when its maker is gone
   std::string trash() const { return root + "/trash"; }  // deleted by rename, emptied later
   std::string container(const std::string& id) const { return root + "/containers/" + id; }
   std::string run_container(const std::string& id) const { return run + "/containers/" + id; }

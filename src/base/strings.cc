@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/strings.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cctype>
 #include <charconv>
 #include <cmath>
+
+#include <fmt/format.h>
 
 #include "base/error.h"
 
@@ -65,7 +65,8 @@ std::optional<std::int64_t> parse_i64(std::string_view text) { return parse_whol
 
 std::uint64_t parse_size(std::string_view text) {
   auto bad = [&] {
-    return error(ErrorCode::invalid_argument, "invalid size \"{}\"", text).with_hint("write it as 512m, 1g or a number of bytes");
+    return error(ErrorCode::invalid_argument, "invalid size \"{}\"", text)
+        .with_hint("write it as 512m, 1g or a number of bytes");
   };
   double value = 0;
   auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed);
@@ -174,14 +175,26 @@ std::string quoted(std::string_view text) {
   for (char ch : text) {
     auto c = static_cast<unsigned char>(ch);
     switch (c) {
-      case '"': out += "\\\""; break;
-      case '\\': out += "\\\\"; break;
-      case '\n': out += "\\n"; break;
-      case '\t': out += "\\t"; break;
-      case '\r': out += "\\r"; break;
+      case '"':
+        out += "\\\"";
+        break;
+      case '\\':
+        out += "\\\\";
+        break;
+      case '\n':
+        out += "\\n";
+        break;
+      case '\t':
+        out += "\\t";
+        break;
+      case '\r':
+        out += "\\r";
+        break;
       default:
-        if (c < 0x20) out += fmt::format("\\u{:04x}", c);
-        else out += ch;
+        if (c < 0x20)
+          out += fmt::format("\\u{:04x}", c);
+        else
+          out += ch;
     }
   }
   return out + "\"";
@@ -191,13 +204,19 @@ bool valid_utf8(std::string_view text) {
   std::size_t i = 0;
   while (i < text.size()) {
     auto c = static_cast<unsigned char>(text[i]);
-    std::size_t more = c < 0x80 ? 0 : (c >= 0xC2 && c < 0xE0) ? 1 : (c >= 0xE0 && c < 0xF0) ? 2 : (c >= 0xF0 && c < 0xF5) ? 3 : 9;
+    std::size_t more = c < 0x80                  ? 0
+                       : (c >= 0xC2 && c < 0xE0) ? 1
+                       : (c >= 0xE0 && c < 0xF0) ? 2
+                       : (c >= 0xF0 && c < 0xF5) ? 3
+                                                 : 9;
     if (more == 9 || i + more >= text.size()) return false;
     for (std::size_t k = 1; k <= more; ++k)
       if ((static_cast<unsigned char>(text[i + k]) & 0xC0U) != 0x80) return false;
     auto second = more > 0 ? static_cast<unsigned char>(text[i + 1]) : 0;
     // Overlong forms, surrogates and what lies beyond U+10FFFF.
-    if ((c == 0xE0 && second < 0xA0) || (c == 0xED && second > 0x9F) || (c == 0xF0 && second < 0x90) || (c == 0xF4 && second > 0x8F)) return false;
+    if ((c == 0xE0 && second < 0xA0) || (c == 0xED && second > 0x9F) || (c == 0xF0 && second < 0x90) ||
+        (c == 0xF4 && second > 0x8F))
+      return false;
     i += more + 1;
   }
   return true;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/time.h"
 
-#include <fmt/format.h>
-
 #include <charconv>
 #include <cmath>
 #include <ctime>
+
+#include <fmt/format.h>
 
 #include "base/error.h"
 
@@ -128,8 +128,12 @@ std::int64_t parse_duration(std::string_view text) {
     std::string_view name;
     double ns;
   };
-  static constexpr Unit units[] = {{"ns", 1}, {"us", 1e3}, {"µs", 1e3}, {"ms", 1e6}, {"s", 1e9}, {"m", 60e9}, {"h", 3600e9}, {"d", 86400e9}};
-  auto bad = [&] { return error(ErrorCode::invalid_argument, "invalid duration \"{}\"", text).with_hint("write it as 10s, 500ms or 1h30m"); };
+  static constexpr Unit units[] = {{"ns", 1},  {"us", 1e3}, {"µs", 1e3},   {"ms", 1e6},
+                                   {"s", 1e9}, {"m", 60e9}, {"h", 3600e9}, {"d", 86400e9}};
+  auto bad = [&] {
+    return error(ErrorCode::invalid_argument, "invalid duration \"{}\"", text)
+        .with_hint("write it as 10s, 500ms or 1h30m");
+  };
   std::string_view s = text;
   bool negative = eat(s, '-');
   if (!negative) eat(s, '+');

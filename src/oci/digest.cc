@@ -11,12 +11,14 @@ namespace servin::oci {
 Digest Digest::parse(std::string_view text) {
   constexpr std::string_view prefix = "sha256:";
   if (!text.starts_with(prefix) || !is_full_id(text.substr(prefix.size())))
-    throw error(ErrorCode::invalid_argument, "invalid digest \"{}\"", printable(text.substr(0, 100))).with_hint("a digest is sha256: and 64 lower-case hex digits");
+    throw error(ErrorCode::invalid_argument, "invalid digest \"{}\"", printable(text.substr(0, 100)))
+        .with_hint("a digest is sha256: and 64 lower-case hex digits");
   return from_hex(text.substr(prefix.size()));
 }
 
 Digest Digest::from_hex(std::string_view hex) {
-  if (!is_full_id(hex)) throw error(ErrorCode::invalid_argument, "invalid digest \"{}\"", printable(hex.substr(0, 100)));
+  if (!is_full_id(hex))
+    throw error(ErrorCode::invalid_argument, "invalid digest \"{}\"", printable(hex.substr(0, 100)));
   Digest d;
   d.hex_ = hex;
   return d;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A content digest as the OCI image spec writes it. The type can hold nothing but sha256 and 64 lower-case hex digits, so that a
-// digest can be a file name without further checks.
+// A content digest as the OCI image spec writes it. The type can hold nothing but sha256 and 64 lower-case hex digits,
+// so that a digest can be a file name without further checks.
 #pragma once
 
 #include <string>

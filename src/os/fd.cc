@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "os/fd.h"
 
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <cstring>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <sys/mman.h>
+#include <sys/socket.h>
 
 #include "base/error.h"
 
@@ -92,7 +92,8 @@ Fd make_memfd(const std::string& name, std::string_view content, bool sealed) {
   Fd out(fd);
   write_all(out, content, name);
   if (::lseek(fd, 0, SEEK_SET) != 0) throw_errno("rewind {}", name);
-  if (sealed && ::fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) != 0) throw_errno("seal {}", name);
+  if (sealed && ::fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) != 0)
+    throw_errno("seal {}", name);
   return out;
 }
 
@@ -118,7 +119,8 @@ void send_with_fds(const Fd& socket, std::string_view data, const Fd* const* fds
   while (n < 0 && errno == EINTR);
   if (n < 0) throw_errno("send a message");
   // On a stream socket the rest of a long message follows without descriptors.
-  if (static_cast<std::size_t>(n) < data.size()) write_all(socket, data.substr(static_cast<std::size_t>(n)), "a socket");
+  if (static_cast<std::size_t>(n) < data.size())
+    write_all(socket, data.substr(static_cast<std::size_t>(n)), "a socket");
 }
 
 Received receive_with_fds(const Fd& socket, std::size_t limit) {
@@ -145,7 +147,8 @@ Received receive_with_fds(const Fd& socket, std::size_t limit) {
       if (out.fd_count < 16) out.fds[out.fd_count++] = Fd(raw);
     }
   }
-  if ((message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) throw error(ErrorCode::data_loss, "message is longer than {} bytes", limit);
+  if ((message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0)
+    throw error(ErrorCode::data_loss, "message is longer than {} bytes", limit);
   return out;
 }
 

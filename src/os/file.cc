@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "os/file.h"
 
-#include <dirent.h>
-#include <fcntl.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <ctime>
+#include <dirent.h>
+#include <fcntl.h>
 #include <set>
+#include <unistd.h>
+
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include "base/error.h"
 #include "base/id.h"
@@ -92,7 +92,8 @@ void for_each_entry(Fd dir_fd, const std::string& path, F f) {
   if (errno != 0) throw_errno("list {}", path);
 }
 
-// Removes what is below `dir`, without recursion on the stack being a problem: depth is bounded by PATH_MAX of the kernel's own walks.
+// Removes what is below `dir`, without recursion on the stack being a problem: depth is bounded by PATH_MAX of the
+// kernel's own walks.
 void empty_dir(const Fd& dir, const std::string& path, dev_t device) {
   std::vector<std::string> names;
   for_each_entry(dir.dup(), path, [&](const char* name) { names.emplace_back(name); });
@@ -105,9 +106,11 @@ void empty_dir(const Fd& dir, const std::string& path, dev_t device) {
     struct stat st{};
     if (::fstat(raw, &st) != 0) throw_errno("remove {}/{}", path, name);
     if (st.st_dev != device)
-      throw error(ErrorCode::conflict, "remove {}/{}: something is mounted there", path, name).with_hint("unmount it first: umount " + path + "/" + name);
+      throw error(ErrorCode::conflict, "remove {}/{}: something is mounted there", path, name)
+          .with_hint("unmount it first: umount " + path + "/" + name);
     empty_dir(sub, path + "/" + name, device);
-    if (::unlinkat(dir.get(), name.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT) throw_errno("remove {}/{}", path, name);
+    if (::unlinkat(dir.get(), name.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT)
+      throw_errno("remove {}/{}", path, name);
   }
 }
 
@@ -120,7 +123,8 @@ std::uint64_t size_below(const Fd& dir, const std::string& path, std::set<std::p
       int raw = ::openat(dir.get(), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
       if (raw >= 0) total += size_below(Fd(raw), path, seen);
     } else if (S_ISREG(st.st_mode)) {
-      if (st.st_nlink == 1 || seen.insert({st.st_dev, st.st_ino}).second) total += static_cast<std::uint64_t>(st.st_size);
+      if (st.st_nlink == 1 || seen.insert({st.st_dev, st.st_ino}).second)
+        total += static_cast<std::uint64_t>(st.st_size);
     }
   });
   return total;
@@ -163,8 +167,8 @@ std::uint64_t tree_size(const std::string& path) {
 }
 
 namespace {
-// Opens and locks the file; -1 when somebody else holds it. A lock file may have been deleted between open and lock: then it
-// no longer keeps anybody out, and the caller opens again.
+// Opens and locks the file; -1 when somebody else holds it. A lock file may have been deleted between open and lock:
+// then it no longer keeps anybody out, and the caller opens again.
 Fd try_lock(const std::string& path) {
   for (;;) {
     Fd fd = open_file(path, O_RDWR | O_CREAT, 0600);
@@ -177,10 +181,12 @@ Fd try_lock(const std::string& path) {
     }
     struct stat mine{};
     struct stat there{};
-    if (::fstat(fd.get(), &mine) == 0 && ::stat(path.c_str(), &there) == 0 && mine.st_ino == there.st_ino && mine.st_dev == there.st_dev) {
+    if (::fstat(fd.get(), &mine) == 0 && ::stat(path.c_str(), &there) == 0 && mine.st_ino == there.st_ino &&
+        mine.st_dev == there.st_dev) {
       std::string pid = fmt::format("{}\n", ::getpid());
       // For the message of those who wait; a full disk must not forbid the lock itself.
-      if (::ftruncate(fd.get(), 0) == 0) [[maybe_unused]] auto n = ::pwrite(fd.get(), pid.data(), pid.size(), 0);
+      if (::ftruncate(fd.get(), 0) == 0) [[maybe_unused]]
+        auto n = ::pwrite(fd.get(), pid.data(), pid.size(), 0);
       return fd;
     }
   }

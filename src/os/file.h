@@ -36,7 +36,8 @@ std::uint64_t tree_size(const std::string& path);
 /// flock(2) on a file that is made when missing; released when the object dies. The holder writes its pid into it.
 class FileLock {
  public:
-  /// Waits at most `timeout_ns` (0: tries once), then throws timeout and names the holder's pid. `what` names the object.
+  /// Waits at most `timeout_ns` (0: tries once), then throws timeout and names the holder's pid. `what` names the
+  /// object.
   static FileLock acquire(const std::string& path, std::string_view what, std::int64_t timeout_ns);
   static std::optional<FileLock> try_acquire(const std::string& path);
 

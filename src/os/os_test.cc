@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fcntl.h>
-#include <gtest/gtest.h>
 #include <signal.h>
+#include <unistd.h>
+
+#include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/error.h"
 #include "os/fd.h"
@@ -42,7 +43,9 @@ class PathOpen : public TempDir, public ::testing::WithParamInterface<bool> {
     detail::forbid_openat2(false);
     TempDir::TearDown();
   }
-  void link(const std::string& target, const std::string& name) { ASSERT_EQ(::symlink(target.c_str(), (path + "/root/" + name).c_str()), 0); }
+  void link(const std::string& target, const std::string& name) {
+    ASSERT_EQ(::symlink(target.c_str(), (path + "/root/" + name).c_str()), 0);
+  }
   std::string read(std::string_view p) { return read_file_in_root(root, p, 1000); }
   Fd root;
 };

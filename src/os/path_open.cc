@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "os/path_open.h"
 
+#include <cerrno>
+#include <deque>
 #include <fcntl.h>
+#include <unistd.h>
+#include <vector>
+
 #include <linux/openat2.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <unistd.h>
-
-#include <cerrno>
-#include <deque>
-#include <vector>
 
 #include "base/error.h"
 #include "base/strings.h"
@@ -51,8 +51,9 @@ bool read_link(int fd, std::string& target) {
   return true;
 }
 
-// The walk. The folders that were passed are kept as a stack of descriptors, so that ".." goes back to where we came from and not
-// to where a renamed folder lies now. procfs magic links are not followed: their target is not what readlink says.
+// The walk. The folders that were passed are kept as a stack of descriptors, so that ".." goes back to where we came
+// from and not to where a renamed folder lies now. procfs magic links are not followed: their target is not what
+// readlink says.
 class Walk {
  public:
   Walk(const Fd& root, std::string_view path, Links links) : root_(root), todo_(components(path)), links_(links) {
@@ -106,7 +107,8 @@ class Walk {
     return true;
   }
 
-  // Opens for real what the last O_PATH descriptor names. Through /proc/self/fd, since a second lookup by name could meet another file.
+  // Opens for real what the last O_PATH descriptor names. Through /proc/self/fd, since a second lookup by name could
+  // meet another file.
   Fd finish(int flags) {
     if ((flags & O_CREAT) != 0 && (flags & O_EXCL) != 0) return errno = EEXIST, Fd();
     struct stat st{};
@@ -181,7 +183,8 @@ Parent open_parent_in_root(const Fd& root, std::string_view path) {
   auto slash = path.rfind('/');
   std::string name(slash == std::string_view::npos ? path : path.substr(slash + 1));
   std::string_view parent = slash == std::string_view::npos ? std::string_view("/") : path.substr(0, slash + 1);
-  if (name.empty() || name == "." || name == "..") throw error(ErrorCode::invalid_argument, "path \"{}\" has no last component", path);
+  if (name.empty() || name == "." || name == "..")
+    throw error(ErrorCode::invalid_argument, "path \"{}\" has no last component", path);
   return {open_in_root(root, parent, O_PATH | O_DIRECTORY), name};
 }
 

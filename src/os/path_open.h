@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The one way to a path inside a container's root file system, whose content is hostile. The kernel resolves the whole path
-// below the root (openat2, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS; Linux 5.6); where openat2 is missing or forbidden a walk, one
-// component at a time with O_PATH | O_NOFOLLOW, does the same. `root` is an O_PATH or O_RDONLY descriptor of the root folder.
-// Paths may be absolute or relative: both start at the root; ".." never leaves it; links are followed inside it.
+// The one way to a path inside a container's root file system, whose content is hostile. The kernel resolves the whole
+// path below the root (openat2, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS; Linux 5.6); where openat2 is missing or
+// forbidden a walk, one component at a time with O_PATH | O_NOFOLLOW, does the same. `root` is an O_PATH or O_RDONLY
+// descriptor of the root folder. Paths may be absolute or relative: both start at the root; ".." never leaves it; links
+// are followed inside it.
 #pragma once
 
 #include <string>
@@ -22,12 +23,13 @@ enum class Links {
 Fd open_in_root(const Fd& root, std::string_view path, int flags, unsigned mode = 0, Links links = Links::follow);
 /// The same, but returns a closed Fd with errno set instead of throwing.
 Fd try_open_in_root(const Fd& root, std::string_view path, int flags, unsigned mode = 0, Links links = Links::follow);
-/// mkdir -p below the root, one mkdirat per component; existing links to folders are followed inside the root. Returns an O_PATH
-/// descriptor of the last folder.
+/// mkdir -p below the root, one mkdirat per component; existing links to folders are followed inside the root. Returns
+/// an O_PATH descriptor of the last folder.
 Fd make_dirs_in_root(const Fd& root, std::string_view path, unsigned mode = 0755);
 /// At most `limit` bytes of a regular file below the root; a fifo, device or folder is an error, and never blocks.
 std::string read_file_in_root(const Fd& root, std::string_view path, std::size_t limit);
-/// A path's parent and last component, for *at() calls: parent opened inside the root (O_PATH). The name is never empty, "." or "..".
+/// A path's parent and last component, for *at() calls: parent opened inside the root (O_PATH). The name is never
+/// empty, "." or "..".
 struct Parent {
   Fd dir;
   std::string name;
@@ -37,6 +39,6 @@ Parent open_parent_in_root(const Fd& root, std::string_view path);
 namespace detail {
 /// Tests set it to use the walk although the kernel has openat2.
 void forbid_openat2(bool forbid);
-}
+}  // namespace detail
 
 }  // namespace servin

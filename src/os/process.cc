@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "os/process.h"
 
-#include <fcntl.h>
-#include <signal.h>
-#include <spawn.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <charconv>
 #include <climits>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <unistd.h>
+
+#include <sys/syscall.h>
+#include <sys/wait.h>
 
 #include "base/error.h"
 #include "base/strings.h"
@@ -82,9 +82,7 @@ bool send_signal(const Fd& pidfd, int signal) {
   throw_errno("send signal {}", signal);
 }
 
-std::string boot_id() {
-  return std::string(trim(read_file("/proc/sys/kernel/random/boot_id", 64).value_or("")));
-}
+std::string boot_id() { return std::string(trim(read_file("/proc/sys/kernel/random/boot_id", 64).value_or(""))); }
 
 pid_t spawn(const SpawnOptions& o) {
   posix_spawn_file_actions_t actions;
@@ -146,7 +144,9 @@ std::string companion_program(const std::string& name) {
   std::string folder = self.substr(0, self.rfind('/'));
   for (const std::string& path : {folder + "/" + name, folder + "/../libexec/servin/" + name})
     if (::access(path.c_str(), X_OK) == 0) return path;
-  throw error(ErrorCode::failed_precondition, "{} is missing beside {}", name, self).with_id("E-INSTALL-BROKEN").with_hint("install servin again; from source: ./dev build");
+  throw error(ErrorCode::failed_precondition, "{} is missing beside {}", name, self)
+      .with_id("E-INSTALL-BROKEN")
+      .with_hint("install servin again; from source: ./dev build");
 }
 
 }  // namespace servin

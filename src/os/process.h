@@ -2,19 +2,20 @@
 // Processes: identity that survives pid reuse, pidfds, and spawning of our own helper programs.
 #pragma once
 
-#include <sys/types.h>
-
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include <sys/types.h>
+
 #include "os/fd.h"
 
 namespace servin {
 
-/// A pid alone may belong to somebody else tomorrow; with its start time (clock ticks since boot, field 22 of /proc/PID/stat) it cannot.
+/// A pid alone may belong to somebody else tomorrow; with its start time (clock ticks since boot, field 22 of
+/// /proc/PID/stat) it cannot.
 struct ProcessId {
   pid_t pid = 0;
   std::uint64_t start = 0;
@@ -40,15 +41,15 @@ struct ExitStatus {
 std::string boot_id();
 
 struct SpawnOptions {
-  std::string program;                            // absolute path
-  std::vector<std::string> args;                  // args[0] is the name
-  std::vector<std::string> env;                   // exactly this
-  std::vector<std::pair<const Fd*, int>> fds;     // these descriptors under these numbers; all others are closed on exec
-  bool new_session = false;                       // setsid: away from the caller's terminal
-  std::string cwd;                                // empty: inherited
+  std::string program;                         // absolute path
+  std::vector<std::string> args;               // args[0] is the name
+  std::vector<std::string> env;                // exactly this
+  std::vector<std::pair<const Fd*, int>> fds;  // these descriptors under these numbers; all others are closed on exec
+  bool new_session = false;                    // setsid: away from the caller's terminal
+  std::string cwd;                             // empty: inherited
 };
-/// posix_spawn (vfork inside): cheap whatever the caller's size, allowed with threads. stdin, stdout, stderr that `fds` does not
-/// name are /dev/null. Signal mask and dispositions are reset.
+/// posix_spawn (vfork inside): cheap whatever the caller's size, allowed with threads. stdin, stdout, stderr that `fds`
+/// does not name are /dev/null. Signal mask and dispositions are reset.
 pid_t spawn(const SpawnOptions& options);
 /// Waits for a child of ours.
 ExitStatus wait_child(pid_t pid);

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+// gzip (RFC 1952) by ISA-L where Debian's libisal2 is installed (three times as fast), by zlib otherwise. Debian ships
+// no static ISA-L, and a program that only runs containers must not pay for loading it: hence dlopen on first use.
+#include <algorithm>
+#include <atomic>
+#include <climits>
+#include <cstring>
+#include <dlfcn.h>
+#include <zlib.h>
+
+#include "archive/codec.h"
+#include "archive/failure.h"
+
+#if __has_include(<isa-l/igzip_lib.h>)
+#include <isa-l/igzip_lib.h>
+#define SERVIN_WITH_ISAL 1
+#else
+#define SERVIN_WITH_ISAL 0
+#endif
+
+namespace servin::archive {
+namespace {
+
+std::atomic<bool> isal_forbidden{false};
+
+unsigned clamp(std::size_t n) { return static_cast<unsigned>(std::min<std::size_t>(n, UINT_MAX / 2)); }
+
+class ZlibCodec : public Codec {
+ public:
+  ZlibCodec() {
+    // 16 + 15: gzip only, largest window.
+    if (::inflateInit2(&z_, 16 + MAX_WBITS) != Z_OK) throw Error(ErrorCode::resource_exhausted, "no memory for zlib");
+  }
+  ~ZlibCodec() override { ::inflateEnd(&z_); }
+  ZlibCodec(const ZlibCodec&) = delete;
+  ZlibCodec& operator=(const ZlibCodec&) = delete;
+
+  Step run(const unsigned char* in, std::size_t in_size, unsigned char* out, std::size_t out_size) override {
+    z_.next_in = const_cast<unsigned char*>(in);
+    z_.avail_in = clamp(in_size);
+    z_.next_out = out;
+    z_.avail_out = clamp(out_size);
+    int code = ::inflate(&z_, Z_NO_FLUSH);
+    if (code != Z_OK && code != Z_STREAM_END && code != Z_BUF_ERROR) {
+      throw damaged_error(std::string("gzip stream is damaged: ") + (z_.msg != nullptr ? z_.msg : "bad data"));
+    }
+    return {static_cast<std::size_t>(z_.next_in - in), static_cast<std::size_t>(z_.next_out - out),
+            code == Z_STREAM_END};
+  }
+  void restart() override { ::inflateReset(&z_); }
+
+ private:
+  z_stream z_{};
+};
+
+#if SERVIN_WITH_ISAL
+struct Isal {
+  decltype(&::isal_inflate_init) init = nullptr;
+  decltype(&::isal_inflate_reset) reset = nullptr;
+  decltype(&::isal_inflate) inflate = nullptr;
+};
+
+class IsalCodec : public Codec {
+ public:
+  explicit IsalCodec(const Isal& isal) : isal_(isal), state_(std::make_unique<Room>()) { restart(); }
+
+  Step run(const unsigned char* in, std::size_t in_size, unsigned char* out, std::size_t out_size) override {
+    inflate_state& s = state_->state;
+    s.next_in = const_cast<unsigned char*>(in);
+    s.avail_in = clamp(in_size);
+    s.next_out = out;
+    s.avail_out = clamp(out_size);
+    int code = isal_.inflate(&s);
+    if (code == ISAL_INCORRECT_CHECKSUM) throw damaged_error("gzip stream is damaged: incorrect checksum or length");
+    if (code < 0 || code == ISAL_NEED_DICT) throw damaged_error("gzip stream is damaged: bad data");
+    return {static_cast<std::size_t>(s.next_in - in), static_cast<std::size_t>(s.next_out - out),
+            s.block_state == ISAL_BLOCK_FINISH};
+  }
+  void restart() override {
+    isal_.init(&state_->state);
+    state_->state.crc_flag = ISAL_GZIP;
+  }
+
+ private:
+  // Room for a library whose structure has grown at its end.
+  struct Room {
+    inflate_state state;
+    char slack[16U << 10U];
+  };
+  const Isal& isal_;
+  std::unique_ptr<Room> state_;
+};
+
+// A library whose structures differ from the header that we were built with must not be used: it shows here.
+bool works(const Isal& isal) {
+  static constexpr unsigned char sample[] = {0x1f, 0x8b, 8,    0,    0,    0,    0,    0,    0, 3, 0x4b, 0x4c, 0x4a,
+                                             0x4e, 0x04, 0x42, 0x00, 0xe0, 0x67, 0x68, 0xa2, 6, 0, 0,    0};
+  try {
+    IsalCodec codec(isal);
+    unsigned char out[16];
+    auto step = codec.run(sample, sizeof sample, out, sizeof out);
+    return step.member_end && step.used == sizeof sample && step.made == 6 && std::memcmp(out, "abcabc", 6) == 0;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+Isal load_isal() {
+  Isal isal;
+  void* library = ::dlopen("libisal.so.2", RTLD_NOW | RTLD_LOCAL);
+  if (library == nullptr) return {};
+  isal.init = reinterpret_cast<decltype(isal.init)>(::dlsym(library, "isal_inflate_init"));
+  isal.reset = reinterpret_cast<decltype(isal.reset)>(::dlsym(library, "isal_inflate_reset"));
+  isal.inflate = reinterpret_cast<decltype(isal.inflate)>(::dlsym(library, "isal_inflate"));
+  if (isal.init == nullptr || isal.reset == nullptr || isal.inflate == nullptr || !works(isal)) return {};
+  return isal;
+}
+
+const Isal& loaded_isal() {
+  static const Isal isal = load_isal();
+  return isal;
+}
+#endif
+
+}  // namespace
+
+std::unique_ptr<Codec> make_gzip_codec() { return std::make_unique<ZlibCodec>(); }
+
+#if SERVIN_WITH_ISAL
+std::unique_ptr<Codec> make_isal_codec() {
+  if (isal_forbidden || loaded_isal().inflate == nullptr) return nullptr;
+  return std::make_unique<IsalCodec>(loaded_isal());
+}
+bool detail::have_isal() { return loaded_isal().inflate != nullptr; }
+#else
+std::unique_ptr<Codec> make_isal_codec() { return nullptr; }
+bool detail::have_isal() { return false; }
+#endif
+
+void detail::forbid_isal(bool forbid) { isal_forbidden = forbid; }
+
+}  // namespace servin::archive

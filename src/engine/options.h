@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// Docker's option syntaxes -> value types, used by the command line and by every other door. Pure; errors name the text
+// and the form.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "engine/types.h"
+
+namespace servin::engine {
+
+/// -v [SOURCE:]TARGET[:OPTIONS]. Relative sources ("./data", "../x") and "~" are made absolute against `cwd` and
+/// `home`.
+MountSpec parse_volume(std::string_view text, const std::string& cwd, const std::string& home);
+/// --mount type=bind,source=...,target=...[,readonly]...
+MountSpec parse_mount(std::string_view text, const std::string& cwd, const std::string& home);
+/// --tmpfs TARGET[:OPTIONS]
+MountSpec parse_tmpfs(std::string_view text);
+/// --device HOST[:CONTAINER[:rwm]]
+DeviceSpec parse_device(std::string_view text);
+/// --ulimit name=soft[:hard]
+Ulimit parse_ulimit(std::string_view text);
+/// --cpus 1.5 in billionths
+std::int64_t parse_cpus(std::string_view text);
+/// "SIGTERM", "term", "15", "RTMIN+3" -> number
+int parse_signal(std::string_view text);
+std::string signal_name(int number);
+/// --restart and others that wait for their own issue are refused by the command line, not here.
+
+/// Everything that can be judged without looking at the host: contradictions, ranges, names. Throws the first problem.
+void validate(const CreateRequest& request);
+
+}  // namespace servin::engine

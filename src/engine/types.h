@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: Apache-2.0
+// Value types of the Engine interface: what a person asks for and what the engine answers. Plain data; units stand
+// beside the fields. The words are Docker's (Engine API 1.41) where Docker has them.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/time.h"
+
+namespace servin::engine {
+
+enum class Isolation { namespaces, vm, none };
+
+/// One -v, --mount or --tmpfs, parsed (engine/options.h).
+struct MountSpec {
+  enum class Type { bind, volume, tmpfs, image };
+  Type type = Type::bind;
+  std::string source;  // host path, volume name ("" = anonymous), image; absolute for bind
+  std::string target;  // absolute path in the container
+  bool read_only = false;
+  bool no_copy = false;                    // volume: skip the copy-up of the image's content at first use
+  bool create_source = false;              // bind: make a missing host folder (-v), or fail (--mount)
+  bool recursive = true;                   // bind: with the mounts below it
+  std::string propagation;                 // "", private, rprivate, slave, rslave, shared, rshared
+  std::uint64_t tmpfs_size = 0;            // bytes; 0 = the kernel's default
+  std::uint32_t tmpfs_mode = 0;            // 0 = 1777
+  std::vector<std::string> tmpfs_options;  // further options of --tmpfs (noexec, nosuid, uid=...)
+};
+
+struct DeviceSpec {
+  std::string host_path;
+  std::string container_path;
+  std::string permissions = "rwm";
+};
+
+struct Ulimit {
+  std::string name;       // "nofile"
+  std::int64_t soft = 0;  // -1 = unlimited
+  std::int64_t hard = 0;
+};
+
+/// 0 or empty = not set (the kernel's default).
+struct Resources {
+  std::uint64_t memory = 0;      // bytes
+  std::int64_t memory_swap = 0;  // bytes of memory + swap; -1 = unlimited swap
+  std::uint64_t memory_reservation = 0;
+  std::int64_t nano_cpus = 0;    // 1.5 CPUs = 1'500'000'000
+  std::uint64_t cpu_shares = 0;  // 1024 = one share
+  std::int64_t cpu_quota = 0;    // microseconds per period
+  std::uint64_t cpu_period = 0;  // microseconds
+  std::string cpuset_cpus;
+  std::string cpuset_mems;
+  std::int64_t pids_limit = 0;     // -1 = unlimited, 0 = the engine's default (2048)
+  std::uint16_t blkio_weight = 0;  // 10..1000
+  bool oom_kill_disable = false;
+};
+
+/// What `run` and `create` ask for. Fields that are not set take the image's value, then the engine's default.
+struct CreateRequest {
+  std::string image;                                   // reference or id, as written
+  std::string platform;                                // "" = the host's
+  std::string name;                                    // "" = a random one
+  std::vector<std::string> command;                    // replaces the image's Cmd when not empty
+  std::optional<std::vector<std::string>> entrypoint;  // {""} or empty list = no entrypoint
+  std::vector<std::string> env;                        // "K=V"; "K" takes the caller's value (resolved by the CLI)
+  std::string working_dir;
+  std::string user;
+  std::vector<std::string> groups;  // --group-add
+  std::string hostname;
+  std::string domainname;
+  std::map<std::string, std::string> labels;
+  std::map<std::string, std::string> annotations;
+  bool tty = false;
+  bool open_stdin = false;   // -i
+  bool auto_remove = false;  // --rm
+  bool init = false;
+  std::string stop_signal;          // "" = the image's, then SIGTERM
+  std::optional<int> stop_timeout;  // seconds; nothing = 10
+  Isolation isolation = Isolation::namespaces;
+  std::string network = "none";                                          // none, host, container:NAME
+  std::string pid_mode, ipc_mode, uts_mode, cgroupns_mode, userns_mode;  // "", host, private, container:NAME, shareable
+  std::vector<std::string> extra_hosts;                                  // "name:ip"
+  std::vector<std::string> dns, dns_search, dns_options;
+  std::vector<std::string> volumes_from;  // "CONTAINER[:ro]"
+  std::vector<MountSpec> mounts;
+  std::vector<DeviceSpec> devices;
+  std::vector<std::string> device_cgroup_rules;  // "c 1:3 rwm"
+  std::vector<std::string> cap_add, cap_drop;    // as written: "NET_RAW", "CAP_NET_RAW", "ALL"
+  bool privileged = false;
+  std::vector<std::string>
+      security_opt;  // "no-new-privileges", "seccomp=unconfined|FILE", "systempaths=unconfined", "mask=..." ...
+  bool read_only = false;
+  std::uint64_t shm_size = 64U << 20U;  // bytes
+  std::map<std::string, std::string> sysctls;
+  std::vector<Ulimit> ulimits;
+  std::optional<int> oom_score_adj;
+  Resources resources;
+  std::string cgroup_parent;
+  std::string log_driver = "json-file";            // json-file, none
+  std::map<std::string, std::string> log_options;  // max-size, max-file
+};
+
+enum class Status { created, running, paused, exited, removing, dead };
+std::string_view to_string(Status status);
+
+struct ContainerState {
+  Status status = Status::created;
+  std::int32_t pid = 0;
+  int exit_code = 0;
+  bool oom_killed = false;
+  std::string error;  // why it did not start, or why its end is not known ("supervisor was killed")
+  Time started;
+  Time finished;
+};
+
+/// What create settled: the request with image values and defaults filled in. Stored as JSON, never changes (but for
+/// the name).
+struct ContainerConfig {
+  std::string id;
+  CreateRequest request;          // request.image as written; command and entrypoint resolved into `args`
+  std::string image_id;           // digest of the image's config: "sha256:..."
+  std::string image_name;         // what ps shows
+  std::vector<std::string> args;  // the process, entrypoint + command
+  std::vector<std::string> env;   // image env, then request env
+  std::string stop_signal;
+  std::map<std::string, std::string> labels;   // image labels, then request labels
+  std::vector<std::string> chain_ids;          // snapshots, lowest first
+  std::vector<std::string> exposed_ports;      // "80/tcp", from the image
+  std::vector<std::string> anonymous_volumes;  // names made for this container (go with rm -v and --rm)
+  Time created;
+};
+
+struct Container {
+  ContainerConfig config;
+  ContainerState state;
+  std::string name() const { return config.request.name; }
+};
+
+struct ContainerFilter {
+  bool all = false;  // also those that do not run
+  /// key -> values, as `--filter key=value`: values of one key are alternatives, keys all hold. Keys: id name label
+  /// status ancestor before since exited volume health network is-task expose publish. Unknown keys are an error with
+  /// the nearest known one.
+  std::map<std::string, std::vector<std::string>> filters;
+  int last = 0;  // -n: the newest N
+};
+
+struct ContainerSize {
+  std::uint64_t writable = 0;  // bytes in the upper layer
+  std::uint64_t virtual_ = 0;  // with the image
+};
+
+struct ExecRequest {
+  std::vector<std::string> command;
+  std::vector<std::string> env;
+  std::string user;
+  std::string working_dir;
+  bool tty = false;
+  bool open_stdin = false;
+  bool privileged = false;
+};
+
+struct LogRequest {
+  bool follow = false;
+  bool out = true;
+  bool err = true;
+  std::optional<Time> since;
+  std::optional<Time> until;
+  std::int64_t tail = -1;  // lines; -1 = all
+};
+struct LogLine {
+  enum class Stream : std::uint8_t { out = 1, err = 2 };
+  Stream stream = Stream::out;
+  Time time;
+  std::string text;  // with its new line, if it had one (a long line comes in parts without)
+};
+
+struct ExitResult {
+  int code = 0;
+  bool oom_killed = false;
+  std::string error;
+};
+
+struct TopResult {
+  std::vector<std::string> titles;
+  std::vector<std::vector<std::string>> rows;
+};
+
+struct ImageSummary {
+  std::string id;                      // "sha256:..." of the config
+  std::vector<std::string> repo_tags;  // full references, "docker.io/library/alpine:latest"
+  std::vector<std::string> repo_digests;
+  std::string manifest_digest;
+  Time created;
+  std::uint64_t size = 0;  // bytes of the unpacked layers
+  std::map<std::string, std::string> labels;
+  std::int64_t containers = 0;  // that use it
+  std::string platform;         // "linux/amd64"
+};
+
+struct ImageHistory {
+  Time created;
+  std::string created_by;
+  std::string comment;
+  std::uint64_t size = 0;
+  bool empty_layer = false;
+};
+
+struct ImageDetail {
+  ImageSummary summary;
+  std::string config_json;  // the OCI image config, as stored
+  std::string manifest_json;
+  std::vector<std::string> diff_ids;
+  std::vector<ImageHistory> history;  // oldest first, with the size of each layer
+};
+
+struct ImageFilter {
+  bool all = false;
+  std::map<std::string, std::vector<std::string>> filters;  // dangling label reference before since until
+};
+
+struct LoadRequest {
+  std::string name;                  // NAME:TAG to give (import FILE NAME:TAG); "" = those in the archive
+  std::string platform;              // "" = the host's
+  std::uint64_t max_entries = 0;     // per layer; 0 = default
+  std::uint64_t max_bytes = 0;       // unpacked, per layer; 0 = default
+  std::vector<std::string> changes;  // import --change "CMD ..." for a plain root file system
+  std::string message;
+};
+struct LoadedImage {
+  std::string id;
+  std::string reference;  // "" when it has none
+  bool existed = false;
+};
+
+enum class SaveFormat { docker_archive, oci_archive };
+
+struct RemovedImage {
+  std::vector<std::string> untagged;
+  std::vector<std::string> deleted;  // digests
+};
+struct PruneResult {
+  std::vector<std::string> deleted;
+  std::uint64_t reclaimed = 0;  // bytes
+};
+
+struct Volume {
+  std::string name;
+  std::string driver = "local";
+  std::string mountpoint;
+  std::map<std::string, std::string> labels;
+  std::map<std::string, std::string> options;
+  Time created;
+  bool anonymous = false;
+};
+
+struct DoctorCheck {
+  enum class Result { ok, warning, failed };
+  std::string name;
+  Result result = Result::ok;
+  std::string detail;
+  std::string fix;  // a command
+};
+
+struct EngineInfo {
+  std::string version, root, run, kernel, os, architecture, cgroup_layout, storage_driver = "overlay";
+  std::int64_t containers = 0, running = 0, paused = 0, stopped = 0, images = 0;
+  std::int64_t cpus = 0;
+  std::uint64_t memory = 0;
+  std::vector<std::string> security;  // "seccomp", ...
+  std::vector<std::string> warnings;
+};
+
+struct DiskUsage {
+  struct Row {
+    std::string type;  // Images, Containers, Local Volumes
+    std::int64_t total = 0, active = 0;
+    std::uint64_t size = 0, reclaimable = 0;
+  };
+  std::vector<Row> rows;
+};
+
+/// One step's progress; calls come at most every 100 ms and once at the end.
+struct Progress {
+  std::string step;         // "reading", "unpacking", ...
+  std::string object;       // "debian:latest", "layer 3f2a..."
+  std::uint64_t done = 0;   // bytes
+  std::uint64_t total = 0;  // 0 = not known
+  bool finished = false;
+};
+
+}  // namespace servin::engine

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// The image store: blobs by digest (root/blobs/sha256/HEX, verified when written), images and references in the
+// database, unpacked layers through a LayerStore. Garbage is what no image refers to.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/paths.h"
+#include "oci/image.h"
+#include "os/fd.h"
+#include "state/database.h"
+
+namespace servin::image {
+
+/// Where unpacked layers live; rootfs/linux implements it with one folder per chain id.
+class LayerStore {
+ public:
+  /// One layer on its way: extract into `dir`, then commit. Destroyed without commit: nothing remains.
+  class Unpack {
+   public:
+    virtual ~Unpack() = default;
+    virtual const Fd& dir() const = 0;
+    /// Appears under its chain id at once; somebody else's equal layer wins a race quietly. `bytes`: unpacked size.
+    virtual void commit(const oci::Digest& chain, const oci::Digest& diff, std::uint64_t bytes) = 0;
+  };
+  virtual ~LayerStore() = default;
+  virtual bool has(const oci::Digest& chain) = 0;
+  virtual std::unique_ptr<Unpack> begin() = 0;
+  virtual void remove(const oci::Digest& chain) = 0;  // by rename to trash
+  virtual std::vector<oci::Digest> list() = 0;
+  virtual std::uint64_t size(const oci::Digest& chain) = 0;  // bytes, as noted at commit
+};
+
+struct Image {
+  std::string id;  // "sha256:..."
+  oci::Digest manifest_digest;
+  std::string manifest_json, config_json;
+  oci::ImageConfig config;
+  std::vector<oci::Digest> chain;       // lowest first
+  std::vector<std::string> references;  // full forms
+  std::uint64_t size = 0;
+  Time created;
+};
+
+class ImageStore {
+ public:
+  ImageStore(const Paths& paths, state::Database& db, LayerStore& layers);
+
+  /// By reference, id or unique id prefix; the built-in image is made at its first use. Throws not_found
+  /// E-IMAGE-NOT-FOUND with "did you mean", or conflict when a prefix is ambiguous.
+  Image resolve(const std::string& text, const std::string& platform = "");
+  std::vector<Image> list();
+  void tag(const std::string& image, const std::string& reference);
+  struct Removed {
+    std::vector<std::string> untagged, deleted;
+  };
+  /// Docker's rules: a tag of several only untags; an id with several tags needs force; used by a container needs force
+  /// (stopped) or fails (running ones are named by `in_use`).
+  Removed remove(const std::string& image, bool force,
+                 const std::function<std::vector<std::string>(const std::string& image_id)>& in_use);
+  struct Pruned {
+    std::vector<std::string> deleted;
+    std::uint64_t reclaimed = 0;
+  };
+  Pruned prune(const std::function<bool(const Image&)>& wanted, bool dry_run);
+  /// Blobs and layers that no image refers to and that no running load is about to use.
+  std::uint64_t collect_garbage(bool dry_run);
+
+ private:
+  const Paths& paths_;
+  state::Database& db_;
+  LayerStore& layers_;
+};
+
+}  // namespace servin::image
