@@ -14,6 +14,10 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # GCC 12 reports false positives of these in its own string and vector headers at -O2 (bugs 105329, 105651).
   target_compile_options(servin_options INTERFACE -Wno-restrict -Wno-stringop-overflow -Wno-array-bounds)
 endif()
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  # GCC 12's <algorithm> uses what its own C++23 mode deprecates.
+  target_compile_options(servin_options INTERFACE -Wno-deprecated-declarations)
+endif()
 if(CMAKE_BUILD_TYPE STREQUAL "Debug")
   target_compile_definitions(servin_options INTERFACE _GLIBCXX_ASSERTIONS)
 else()
