@@ -7,9 +7,9 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/error.h"
@@ -51,22 +51,25 @@ struct SpawnRequest {
   LogConfig log;
   bool attached = false;  // the spawner wants the streams from the first byte
   bool attach_stdin = false;
-  /// Run by the shim (argv, absolute program first) after the exit is told: the hidden verb that tidies up. Also after
-  /// `durable_after_ms`: the hidden verb that makes the container's record durable.
+  /// Run by the shim (argv, absolute program first) after the exit is told: the hidden verb that tidies up. Also, right
+  /// after the start: the hidden verb that makes the container's record durable. Empty: none.
   std::vector<std::string> after_exit;
   std::vector<std::string> after_start;
 };
 
-/// A connection that carries frames both ways.
+/// A connection that carries frames both ways. The spawner's connection loses nothing: while it does not read, the
+/// container's writes wait, as in any pipeline. A later connection that does not read is cut off instead (closed()
+/// without `exited`), so that a forgotten client never holds up a container.
 class Client {
  public:
   enum class Kind : std::uint8_t { started = 1, failed, out, err, exited };
   struct Frame {
-    Kind kind;
+    Kind kind = Kind::started;
     std::string bytes;           // out, err
     ProcessId process;           // started
     std::int32_t exit_code = 0;  // exited
     bool oom_killed = false;
+    StatusRecord status;         // exited: all of it
     std::optional<Error> error;  // failed
   };
 
@@ -79,22 +82,29 @@ class Client {
   /// Never blocks; nothing when no whole frame is there yet; `closed()` tells the end.
   std::optional<Frame> next();
   bool closed() const { return closed_; }
+  /// False: not taken, the container does not read (poll poll_fd() for writing). What is written after the container's
+  /// stdin was closed is dropped.
   bool write_stdin(std::string_view bytes);
   void close_stdin();
   void resize(std::uint16_t rows, std::uint16_t columns);
+  /// Straight to the container's first process, past whatever input is still waiting.
   void signal(int number);
   const ProcessId& process() const { return process_; }
 
  private:
+  explicit Client(Fd socket) : socket_(std::move(socket)) {}
+  Frame wait_start(const std::string& id);
+  bool send(std::string_view frame, bool wait);
+
   Fd socket_;
   std::string buffer_;
   bool closed_ = false;
   ProcessId process_;
 };
 
-/// Blocks until the shim of run_dir has recorded an exit (pidfd of the shim + the status file, no polling by time), or
-/// returns at once when it has. A shim that was killed: phase stays running; the engine settles it (exit code 137 or
-/// 255 with a reason).
+/// Blocks until the shim of run_dir has recorded an exit, or returns at once when it has; no polling by time. A shim
+/// that was killed: phase stays starting or running; the engine settles it (exit code 137 or 255 with a reason).
+/// timeout_ns < 0: no limit. Throws not_found when there is no status file.
 StatusRecord wait_exit(const std::string& run_dir, std::int64_t timeout_ns, bool* timed_out);
 
 }  // namespace servin::shim

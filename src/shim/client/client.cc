@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "shim/client/client.h"
+
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "os/file.h"
+#include "shim/client/protocol.h"
+
+namespace servin::shim {
+namespace {
+
+/// The shim's own environment and that of the hidden verbs it starts: what places and finds things, nothing of the
+/// user's secrets.
+std::vector<std::string> shim_environment() {
+  std::vector<std::string> env;
+  for (char** e = environ; e && *e; ++e) {
+    std::string_view v = *e;
+    for (std::string_view name : {"SERVIN_", "XDG_", "HOME=", "PATH=", "TMPDIR="})
+      if (v.starts_with(name)) env.emplace_back(v);
+  }
+  return env;
+}
+
+void start_shim(const SpawnRequest& request, const Fd& socket) {
+  SpawnOptions options;
+  options.program = companion_program("servin-shim");
+  options.args = {"servin-shim", request.id};
+  options.env = shim_environment();
+  options.fds = {{&socket, spawner_descriptor}};
+  options.new_session = true;
+  options.cwd = "/";
+  spawn(options);
+}
+
+sockaddr_un address_below(const Fd& dir) {
+  // sun_path holds 108 bytes, a root may lie deeper: the name goes through the folder's descriptor.
+  sockaddr_un a{};
+  a.sun_family = AF_UNIX;
+  std::string path = fmt::format("/proc/self/fd/{}/{}", dir.get(), socket_name);
+  std::memcpy(a.sun_path, path.c_str(), path.size() + 1);
+  return a;
+}
+
+Client::Frame parse(std::string_view message) {
+  if (message.empty()) throw Error(ErrorCode::data_loss, "empty frame from the supervisor");
+  Client::Frame f;
+  f.kind = static_cast<Client::Kind>(message[0]);
+  message.remove_prefix(1);
+  switch (f.kind) {
+    case Client::Kind::out:
+    case Client::Kind::err:
+      f.bytes = message;
+      return f;
+    case Client::Kind::started:
+      f.process = decode_status(message).process;
+      return f;
+    case Client::Kind::failed:
+      f.error = decode_error(message);
+      return f;
+    case Client::Kind::exited:
+      f.status = decode_status(message);
+      f.exit_code = f.status.exit_code;
+      f.oom_killed = f.status.oom_killed;
+      return f;
+  }
+  throw error(ErrorCode::data_loss, "unknown frame {} from the supervisor", static_cast<int>(f.kind));
+}
+
+void wait_for(const Fd& fd, short events) {
+  pollfd p{fd.get(), events, 0};
+  while (::poll(&p, 1, -1) < 0)
+    if (errno != EINTR) throw_errno("wait for the supervisor");
+}
+
+}  // namespace
+
+Client::Frame Client::wait_start(const std::string& id) {
+  for (;;) {
+    if (auto frame = next()) {
+      if (frame->kind == Kind::failed) throw *frame->error;
+      if (frame->kind == Kind::started) {
+        process_ = frame->process;
+        return *frame;
+      }
+      throw error(ErrorCode::internal, "the supervisor of {} sent output before it started", id);
+    }
+    if (closed_)
+      throw error(ErrorCode::unavailable, "the supervisor of {} ended before the container had started", id)
+          .with_id("E-SUPERVISOR-LOST")
+          .with_hint("start the container again; `servin system doctor` checks the installation");
+    wait_for(socket_, POLLIN);
+  }
+}
+
+Client Client::spawn(const SpawnRequest& request) {
+  SocketPair pair = make_socket_pair(SOCK_SEQPACKET);
+  write_file(request.run_dir + "/" + plan_name, request.plan);
+  start_shim(request, pair.b);
+  pair.b.reset();  // so that the end of the shim ends the connection
+  Client client(std::move(pair.a));
+  client.send(encode_request(request), true);
+  client.wait_start(request.id);
+  return client;
+}
+
+Client Client::connect(const std::string& run_dir, bool want_stdin, bool out, bool err) {
+  auto none = [](int number) { return errno_error(number, "no supervisor").with_errno(number); };
+  try {
+    Fd dir = open_file(run_dir, O_PATH | O_DIRECTORY);
+    Fd socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+    if (!socket) throw_errno("make a socket");
+    sockaddr_un address = address_below(dir);
+    if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) throw none(errno);
+    Client client(std::move(socket));
+    client.send(std::string{static_cast<char>(ToShim::subscribe), static_cast<char>(frame_version),
+                            static_cast<char>(want_stdin), static_cast<char>(out), static_cast<char>(err)},
+                true);
+    client.wait_start(run_dir);
+    return client;
+  } catch (const Error& e) {
+    if (e.code() == ErrorCode::resource_exhausted) throw;
+    throw error(ErrorCode::conflict, "no running container behind {}: {}", run_dir, e.message())
+        .with_errno(e.sys_errno());
+  }
+}
+
+std::optional<Client::Frame> Client::next() {
+  if (closed_) return std::nullopt;
+  buffer_.resize(output_chunk + 4096);
+  for (;;) {
+    ssize_t n = ::recv(socket_.get(), buffer_.data(), buffer_.size(), MSG_DONTWAIT);
+    if (n > 0) return parse(std::string_view(buffer_).substr(0, static_cast<std::size_t>(n)));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && errno == EAGAIN) return std::nullopt;
+    // The shim ended with input of ours unread: an error that comes once, before what it sent.
+    if (n < 0 && errno == ECONNRESET) continue;
+    closed_ = true;
+    return std::nullopt;
+  }
+}
+
+bool Client::send(std::string_view frame, bool wait) {
+  for (;;) {
+    ssize_t n = ::send(socket_.get(), frame.data(), frame.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (n >= 0 || errno == EPIPE || errno == ECONNRESET) return true;  // a gone shim shows in next()
+    if (errno == EINTR) continue;
+    if (errno != EAGAIN) throw_errno("send to the supervisor");
+    if (!wait) return false;
+    wait_for(socket_, POLLOUT);
+  }
+}
+
+bool Client::write_stdin(std::string_view bytes) {
+  bool first = true;
+  do {
+    std::string frame(1, static_cast<char>(ToShim::stdin_bytes));
+    frame += bytes.substr(0, input_chunk);
+    // All or nothing: once the first part is on its way the others follow, even if that takes a moment.
+    if (!send(frame, !first)) return false;
+    bytes.remove_prefix(frame.size() - 1);
+    first = false;
+  } while (!bytes.empty());
+  return true;
+}
+
+void Client::close_stdin() { send(std::string(1, static_cast<char>(ToShim::close_stdin)), true); }
+
+void Client::resize(std::uint16_t rows, std::uint16_t columns) {
+  RecordWriter w;
+  w.put(ToShim::resize);
+  w.put(rows);
+  w.put(columns);
+  // Behind a full queue of input a resize is dropped: the next one, or the next attach, tells the size again.
+  send(w.bytes(), false);
+}
+
+void Client::signal(int number) {
+  if (auto process = open_pidfd(process_)) send_signal(*process, number);
+}
+
+}  // namespace servin::shim

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "shim/client/protocol.h"
+
+namespace servin::shim {
+namespace {
+
+constexpr std::uint32_t status_magic = 0x31747353;  // "Sst1"
+
+void put_process(RecordWriter& w, const ProcessId& p) {
+  w.put(static_cast<std::int32_t>(p.pid));
+  w.put(p.start);
+}
+ProcessId get_process(RecordReader& r) {
+  ProcessId p;
+  p.pid = r.get<std::int32_t>();
+  r.get(p.start);
+  return p;
+}
+
+}  // namespace
+
+std::string encode_request(const SpawnRequest& q) {
+  RecordWriter w;
+  w.put(frame_version);
+  w.put(q.id);
+  w.put(q.run_dir);
+  w.put(q.host_runtime);
+  w.put(q.open_stdin);
+  w.put(q.terminal);
+  w.put(q.rows);
+  w.put(q.columns);
+  w.put(q.log.path);
+  w.put(q.log.max_size);
+  w.put(q.log.max_files);
+  w.put(q.attached);
+  w.put(q.attach_stdin);
+  w.put(q.after_exit);
+  w.put(q.after_start);
+  return w.take();
+}
+
+SpawnRequest decode_request(std::string_view bytes) {
+  RecordReader r(bytes);
+  if (r.get<std::uint8_t>() != frame_version)
+    throw Error(ErrorCode::failed_precondition, "servin and servin-shim are of different versions")
+        .with_id("E-INSTALL-BROKEN")
+        .with_hint("install servin again");
+  SpawnRequest q;
+  r.get(q.id);
+  r.get(q.run_dir);
+  r.get(q.host_runtime);
+  r.get(q.open_stdin);
+  r.get(q.terminal);
+  r.get(q.rows);
+  r.get(q.columns);
+  r.get(q.log.path);
+  r.get(q.log.max_size);
+  r.get(q.log.max_files);
+  r.get(q.attached);
+  r.get(q.attach_stdin);
+  r.get(q.after_exit);
+  r.get(q.after_start);
+  return q;
+}
+
+std::string encode_status(const StatusRecord& s) {
+  RecordWriter w;
+  w.put(status_magic);
+  w.put(s.phase);
+  put_process(w, s.shim);
+  put_process(w, s.process);
+  w.put(s.started.ns);
+  w.put(s.finished.ns);
+  w.put(s.exit_code);
+  w.put(s.oom_killed);
+  w.put(s.error);
+  return w.take();
+}
+
+StatusRecord decode_status(std::string_view bytes) {
+  RecordReader r(bytes);
+  StatusRecord s;
+  bool known = r.get<std::uint32_t>() == status_magic;
+  r.get(s.phase);
+  if (!known || s.phase < Phase::starting || s.phase > Phase::failed)
+    throw Error(ErrorCode::data_loss, "record is damaged");
+  s.shim = get_process(r);
+  s.process = get_process(r);
+  r.get(s.started.ns);
+  r.get(s.finished.ns);
+  r.get(s.exit_code);
+  r.get(s.oom_killed);
+  r.get(s.error);
+  return s;
+}
+
+std::string encode_error(const Error& e) {
+  RecordWriter w;
+  w.put(e.code());
+  w.put(static_cast<std::int32_t>(e.sys_errno()));
+  w.put(e.message());
+  w.put(e.hint());
+  w.put(e.id());
+  return w.take();
+}
+
+Error decode_error(std::string_view bytes) {
+  RecordReader r(bytes);
+  auto code = r.get<ErrorCode>();
+  if (code < ErrorCode::invalid_argument || code > ErrorCode::internal) code = ErrorCode::internal;
+  auto number = r.get<std::int32_t>();
+  Error e(code, r.get<std::string>());
+  e.with_errno(number).with_hint(r.get<std::string>());
+  auto id = r.get<std::string>();
+  return e.with_id(id);
+}
+
+}  // namespace servin::shim
