@@ -44,7 +44,8 @@ class Statement {
   int next_ = 1;
 };
 
-/// One SQLite file. Opened lazily; busy timeout 10 s.
+/// One SQLite file that exists already (schema.h makes them). Busy timeout 10 s. `durable`: a commit is on the disk
+/// when it returns. The log is kept at close, so that no command pays for a checkpoint that it did not cause.
 class Connection {
  public:
   Connection(const std::string& path, bool durable);
@@ -53,9 +54,14 @@ class Connection {
   void exec(const char* sql);
   /// BEGIN IMMEDIATE .. COMMIT; an exception rolls back.
   void transaction(const std::function<void()>& work);
+  /// transaction() that works on a full disk too, for whatever makes room (rm, rmi, prune, recording an end): the
+  /// reserve beside the database is given up, and taken again once there is room.
+  void transaction_on_full_disk(const std::function<void()>& work);
   sqlite3* handle() const { return db_; }
+  const std::string& path() const { return path_; }
 
  private:
+  std::string path_;
   sqlite3* db_ = nullptr;
 };
 
@@ -103,6 +109,9 @@ class Database {
   std::vector<std::string> references_of(const std::string& image_id);
   void set_reference(const std::string& full, const std::string& image_id);
   bool remove_reference(const std::string& full);
+  /// Is the image still there? What a create asks again once its row is claimed: remove_image() looks for such rows
+  /// after its own commit, so one of the two always sees the other.
+  bool has_image(const std::string& id);
   /// Image and its references, unless a container uses it (then false).
   bool remove_image(const std::string& id);
 
@@ -130,8 +139,12 @@ class Database {
   void remove_container(const std::string& id);  // servin.db first: what is half removed is found again
 
  private:
+  // For writers: made when missing. The others return nothing when no engine has ever worked here, so that a look
+  // (ps, images) makes no files.
   Connection& durable();
   Connection& run();
+  Connection* durable_if_there();
+  Connection* run_if_there();
   const Paths& paths_;
   std::unique_ptr<Connection> durable_;
   std::unique_ptr<Connection> run_;
