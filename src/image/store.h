@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "base/error.h"
 #include "base/paths.h"
 #include "oci/image.h"
 #include "os/fd.h"
@@ -30,6 +31,8 @@ class LayerStore {
   };
   virtual ~LayerStore() = default;
   virtual bool has(const oci::Digest& chain) = 0;
+  /// The unpacked layer's folder (O_PATH). Throws not_found.
+  virtual Fd open(const oci::Digest& chain) = 0;
   virtual std::unique_ptr<Unpack> begin() = 0;
   virtual void remove(const oci::Digest& chain) = 0;  // by rename to trash
   virtual std::vector<oci::Digest> list() = 0;
@@ -68,10 +71,35 @@ class ImageStore {
     std::uint64_t reclaimed = 0;
   };
   Pruned prune(const std::function<bool(const Image&)>& wanted, bool dry_run);
-  /// Blobs and layers that no image refers to and that no running load is about to use.
+  /// Blobs and layers that no image refers to and that no running load is about to use go to the trash. In bytes.
   std::uint64_t collect_garbage(bool dry_run);
+  /// What killed processes left: scratch folders, and then what was on its way into the store. Every command that
+  /// writes to the store begins with it; costs one listing of an empty folder.
+  void sweep();
+
+  struct LayerHistory {
+    std::string created, created_by, comment;
+    std::uint64_t size = 0;
+    bool empty_layer = false;
+  };
+  /// Oldest first; layers that the image's history does not mention are "<missing>".
+  std::vector<LayerHistory> history(const Image& image);
+
+  struct Template {
+    std::string name, description;
+  };
+  /// The images that the program carries inside itself, and their makers: `image template ls|create`.
+  std::vector<Template> templates();
+  /// The template under a new name. Throws not_found with the names that there are.
+  Image create_template(const std::string& name, const std::string& reference);
+
+  const Paths& paths() const { return paths_; }
+  state::Database& database() { return db_; }
+  LayerStore& layers() { return layers_; }
 
  private:
+  std::optional<Image> find(const std::string& text);
+  Error not_found(const std::string& text);
   const Paths& paths_;
   state::Database& db_;
   LayerStore& layers_;
