@@ -42,6 +42,9 @@ struct ExtractResult {
   std::uint64_t entries = 0;  // as max_entries counts
   std::uint64_t bytes = 0;    // as max_bytes counts
   std::uint64_t whiteouts = 0;
+  /// The layer's root is opaque: all layers below it must be left out of the stack, since overlayfs looks at no root's
+  /// attributes.
+  bool opaque_root = false;
   /// Folders that entries lie in but that have no entry of their own (relative paths, parents first). In an overlay
   /// they hide the attributes of the same folder in the layers below; inherit_folders() puts that right.
   std::vector<std::string> implied_folders;

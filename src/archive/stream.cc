@@ -23,7 +23,7 @@ constexpr std::size_t piece = 256U << 10U;
 Error unsafe_error(std::string text) {
   return Error(ErrorCode::invalid_argument, std::move(text))
       .with_id("E-ARCHIVE-UNSAFE")
-      .with_hint("the archive is malformed or malicious; nothing of it was kept");
+      .with_hint("get the archive from a source that you trust; nothing of this one was kept");
 }
 Error limit_error(std::string text) {
   return Error(ErrorCode::resource_exhausted, std::move(text)).with_id("E-ARCHIVE-LIMIT");

@@ -6,10 +6,10 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "archive/stream.h"
 #include "archive/tar_entry.h"
@@ -29,6 +29,7 @@ class TarReader {
  public:
   /// `source` outlives the reader.
   explicit TarReader(ByteSource& source, const TarLimits& limits = {});
+  ~TarReader();
 
   /// The next member; what is left of the one before is skipped (by seeking where the source can). False at the end of
   /// the archive: two zero blocks, or the end of the source on a block boundary. Throws data_loss (E-ARCHIVE-DAMAGED)
@@ -51,23 +52,27 @@ class TarReader {
   std::uint64_t position() const { return position_; }
 
  private:
-  using Records = std::map<std::string, std::string, std::less<>>;
   struct Extra;  // what the headers before the main one said
 
+  void begin_member(TarEntry& entry, const char* header, Extra& extra);
   const char* block();  // the next 512 bytes; null at the end of the source
   std::string_view window(std::size_t want);
   void consume(std::size_t n);
   void skip_bytes(std::uint64_t n);
   void finish_member();
-  bool read_headers(Extra& extra, char (&header)[512]);
-  std::string read_extra(std::uint64_t size, std::size_t limit, std::string_view what);
-  void fill(TarEntry& entry, const char* header, Extra& extra);
-  void apply_records(TarEntry& entry, const Extra& extra);
+  bool at_archive_end(const char* header);
+  bool read_headers(Extra& extra, char* header);
+  bool read_extra_header(Extra& extra, const char* header);
+  std::string read_content(std::uint64_t size, std::size_t limit);
+  void fill_from_header(TarEntry& entry, const char* header, Extra& extra);
+  void set_type(TarEntry& entry, char flag, std::uint64_t size);
+  void fill_from_records(TarEntry& entry, const Extra& extra);
   void read_old_sparse(TarEntry& entry, const char* header);
   void read_pax_sparse(TarEntry& entry, const Extra& extra);
   void read_sparse_1_0(TarEntry& entry);
-  void check_sparse(TarEntry& entry) const;
+  void check_sparse(const TarEntry& entry) const;
   void add_chunk(TarEntry& entry, std::uint64_t offset, std::uint64_t length) const;
+  void check(const TarEntry& entry) const;
   [[noreturn]] void damaged(std::string_view what) const;
 
   ByteSource& source_;
@@ -75,8 +80,7 @@ class TarReader {
   std::string buffer_;
   std::size_t begin_ = 0;  // of what is not used yet in buffer_
   std::size_t end_ = 0;
-  std::size_t given_ = 0;  // length of the view that read_block handed out
-  Records globals_;
+  std::unique_ptr<Extra> globals_;  // owner and time from PAX global headers
   std::uint64_t position_ = 0;
   std::uint64_t header_offset_ = 0;
   std::uint64_t block_offset_ = 0;  // of the header block being read, for error texts
@@ -90,7 +94,8 @@ class TarReader {
   std::uint64_t in_chunk_ = 0;
   std::uint64_t offset_ = 0;
   std::uint64_t size_ = 0;
-  std::string_view block_;  // read(): what is left of the last read_block
+  std::string_view block_;  // read(): what is left of the last read_block, where it belongs, and where read() is
+  std::uint64_t read_at_ = 0;
   std::uint64_t block_at_ = 0;
 };
 

@@ -92,28 +92,6 @@ void for_each_entry(Fd dir_fd, const std::string& path, F f) {
   if (errno != 0) throw_errno("list {}", path);
 }
 
-// Removes what is below `dir`, without recursion on the stack being a problem: depth is bounded by PATH_MAX of the
-// kernel's own walks.
-void empty_dir(const Fd& dir, const std::string& path, dev_t device) {
-  std::vector<std::string> names;
-  for_each_entry(dir.dup(), path, [&](const char* name) { names.emplace_back(name); });
-  for (const auto& name : names) {
-    if (::unlinkat(dir.get(), name.c_str(), 0) == 0 || errno == ENOENT) continue;
-    if (errno != EISDIR && errno != EPERM) throw_errno("remove {}/{}", path, name);
-    int raw = ::openat(dir.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (raw < 0) throw_errno("remove {}/{}", path, name);
-    Fd sub(raw);
-    struct stat st{};
-    if (::fstat(raw, &st) != 0) throw_errno("remove {}/{}", path, name);
-    if (st.st_dev != device)
-      throw error(ErrorCode::conflict, "remove {}/{}: something is mounted there", path, name)
-          .with_hint("unmount it first: umount " + path + "/" + name);
-    empty_dir(sub, path + "/" + name, device);
-    if (::unlinkat(dir.get(), name.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT)
-      throw_errno("remove {}/{}", path, name);
-  }
-}
-
 std::uint64_t size_below(const Fd& dir, const std::string& path, std::set<std::pair<dev_t, ino_t>>& seen) {
   std::uint64_t total = 0;
   for_each_entry(dir.dup(), path, [&](const char* name) {
@@ -141,18 +119,6 @@ std::vector<std::string> list_dir(const std::string& path) {
   for_each_entry(Fd(raw), path, [&](const char* name) { names.emplace_back(name); });
   std::sort(names.begin(), names.end());
   return names;
-}
-
-void remove_tree(const std::string& path) {
-  if (::unlink(path.c_str()) == 0 || errno == ENOENT) return;
-  if (errno != EISDIR && errno != EPERM) throw_errno("remove {}", path);
-  {
-    Fd dir = open_file(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-    struct stat st{};
-    if (::fstat(dir.get(), &st) != 0) throw_errno("remove {}", path);
-    empty_dir(dir, path, st.st_dev);
-  }
-  if (::rmdir(path.c_str()) != 0 && errno != ENOENT) throw_errno("remove {}", path);
 }
 
 void rename_path(const std::string& from, const std::string& to) {

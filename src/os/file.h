@@ -29,6 +29,8 @@ void make_dirs(const std::string& path, unsigned mode = 0700);
 std::vector<std::string> list_dir(const std::string& path);
 /// Everything below and the path itself, never through a symlink, never across a mount; no error when it is not there.
 void remove_tree(const std::string& path);
+/// The same for one name in an open folder.
+void remove_tree_at(const Fd& parent, const std::string& name);
 void rename_path(const std::string& from, const std::string& to);
 /// Apparent bytes of the regular files below; hard links counted once.
 std::uint64_t tree_size(const std::string& path);

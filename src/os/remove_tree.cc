@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+// Deletes trees of any depth with two descriptors and no recursion: what a container or a layer leaves may be nested
+// deeper than PATH_MAX, the descriptor limit or our stack.
+#include <cerrno>
+#include <dirent.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <sys/stat.h>
+
+#include "base/error.h"
+#include "os/file.h"
+
+namespace servin {
+namespace {
+
+class TreeRemover {
+ public:
+  TreeRemover(const Fd& parent, const std::string& name) : parent_(parent), name_(name) {}
+
+  void run() {
+    enter(parent_, name_);
+    while (!levels_.empty()) {
+      auto& folders = levels_.back().folders;
+      if (folders.empty()) {
+        leave();
+        continue;
+      }
+      std::string next = std::move(folders.back());
+      folders.pop_back();
+      if (::unlinkat(here_.get(), next.c_str(), AT_REMOVEDIR) == 0 || errno == ENOENT) continue;
+      enter(here_, next);
+    }
+  }
+
+ private:
+  struct Level {
+    ino_t inode;
+    std::string name;
+    std::vector<std::string> folders;  // below it, still to do
+  };
+
+  void enter(const Fd& dir, const std::string& name) {
+    Fd fd(::openat(dir.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    struct stat st{};
+    if (!fd || ::fstat(fd.get(), &st) != 0) throw_errno("remove {}", name);
+    if (levels_.empty()) device_ = st.st_dev;
+    if (st.st_dev != device_) {
+      throw error(ErrorCode::conflict, "remove {}: something is mounted there", name)
+          .with_hint("find it in /proc/self/mountinfo and unmount it first");
+    }
+    here_ = std::move(fd);
+    levels_.push_back({st.st_ino, name, {}});
+    remove_files();
+  }
+
+  void remove_files() {
+    DIR* dir = ::fdopendir(here_.dup().release());
+    if (dir == nullptr) throw_errno("remove {}", levels_.back().name);
+    struct Closer {
+      DIR* dir;
+      ~Closer() { ::closedir(dir); }
+    } closer{dir};
+    errno = 0;
+    while (dirent* e = ::readdir(dir)) {
+      std::string name = e->d_name;
+      if (name != "." && name != "..") remove_file(name, e->d_type == DT_DIR);
+      errno = 0;
+    }
+    if (errno != 0) throw_errno("remove {}", levels_.back().name);
+  }
+
+  void remove_file(const std::string& name, bool is_folder) {
+    if (!is_folder) {
+      if (::unlinkat(here_.get(), name.c_str(), 0) == 0 || errno == ENOENT) return;
+      if (errno != EISDIR && errno != EPERM) throw_errno("remove {}", name);
+    }
+    levels_.back().folders.push_back(name);
+  }
+
+  void leave() {
+    std::string name = std::move(levels_.back().name);
+    levels_.pop_back();
+    if (levels_.empty()) {
+      if (::unlinkat(parent_.get(), name.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT) throw_errno("remove {}", name);
+      return;
+    }
+    Fd up(::openat(here_.get(), "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    struct stat st{};
+    if (!up || ::fstat(up.get(), &st) != 0) throw_errno("remove {}", name);
+    // Somebody moved the folder meanwhile: ".." is not the place we came from.
+    if (st.st_ino != levels_.back().inode || st.st_dev != device_) {
+      throw error(ErrorCode::conflict, "remove {}: the folder was moved meanwhile", name);
+    }
+    here_ = std::move(up);
+    if (::unlinkat(here_.get(), name.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT) throw_errno("remove {}", name);
+  }
+
+  const Fd& parent_;
+  std::string name_;
+  Fd here_;
+  dev_t device_ = 0;
+  std::vector<Level> levels_;
+};
+
+}  // namespace
+
+void remove_tree_at(const Fd& parent, const std::string& name) {
+  if (::unlinkat(parent.get(), name.c_str(), 0) == 0 || errno == ENOENT) return;
+  if (errno != EISDIR && errno != EPERM) throw_errno("remove {}", name);
+  TreeRemover(parent, name).run();
+}
+
+void remove_tree(const std::string& path) {
+  std::string trimmed = path;
+  while (trimmed.size() > 1 && trimmed.back() == '/') trimmed.pop_back();
+  auto slash = trimmed.rfind('/');
+  std::string parent = slash == std::string::npos ? "." : trimmed.substr(0, slash + 1);
+  int raw = ::open(parent.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (raw < 0) {
+    if (errno == ENOENT) return;
+    throw_errno("remove {}", path);
+  }
+  Fd dir(raw);
+  try {
+    remove_tree_at(dir, slash == std::string::npos ? trimmed : trimmed.substr(slash + 1));
+  } catch (Error& e) {
+    throw e.context(path);
+  }
+}
+
+}  // namespace servin
