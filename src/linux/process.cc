@@ -22,11 +22,7 @@ namespace {
 CloneResult old_clone(std::uint64_t flags) {
   int pidfd = -1;
   unsigned long all = static_cast<unsigned long>(flags) | CLONE_PIDFD | SIGCHLD;
-#if defined(__aarch64__)
   long pid = ::syscall(SYS_clone, all, nullptr, &pidfd, nullptr, nullptr);
-#else
-  long pid = ::syscall(SYS_clone, all, nullptr, &pidfd, nullptr, nullptr);
-#endif
   if (pid < 0) throw_errno("start a process in new namespaces");
   if (pid == 0) return {};
   return {static_cast<pid_t>(pid), Fd(pidfd)};

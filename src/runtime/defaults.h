@@ -28,11 +28,10 @@ oci::SpecCapabilities spec_capabilities(const std::vector<std::string>& set);
 
 struct MountDefaults {
   std::uint64_t shm_size = 64U << 20U;
-  bool privileged = false;    // /sys and cgroup writable
-  bool host_ipc = false;      // the host's /dev/shm and /dev/mqueue are bound
-  std::string join_shm;       // container:NAME ipc: folder of the other's /dev/shm ("" = an own one)
-  bool host_network = false;  // sysfs belongs to a network namespace: with the host's it is bound read-only
-  bool cgroup = true;         // /sys/fs/cgroup
+  bool privileged = false;  // /sys and cgroup writable
+  bool host_ipc = false;    // the host's /dev/shm and /dev/mqueue are bound
+  std::string join_shm;     // container:NAME ipc: folder of the other's /dev/shm ("" = an own one)
+  bool cgroup = true;       // /sys/fs/cgroup
 };
 /// /proc, /dev, /dev/pts, /sys, /sys/fs/cgroup, /dev/mqueue, /dev/shm, in the order in which they are mounted.
 std::vector<oci::SpecMount> default_mounts(const MountDefaults& options);
