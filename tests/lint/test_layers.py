@@ -70,4 +70,5 @@ def test_includes_keep_to_the_layers(layers, cpp_files, source):
                 wrong.append(f'{name}: "{include}" does not exist')
             elif target != room and target not in layers[room]:
                 wrong.append(f'{name}: {room} may not include {target} ("{include}")')
-    assert not wrong, "\n".join(wrong)
+    if wrong:
+        pytest.fail("\n".join(wrong), pytrace=False)
