@@ -3,10 +3,10 @@
 // killed process left is known by its name (the pid with its start time is gone) and swept by the next command.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "base/paths.h"
-#include "os/fd.h"
 #include "os/process.h"
 
 namespace servin::image {
@@ -19,11 +19,9 @@ class Scratch {
   ~Scratch();
 
   const std::string& path() const { return path_; }
-  const Fd& dir() const { return dir_; }
 
  private:
   std::string path_;
-  Fd dir_;
 };
 
 /// Whose scratch folder is this? Nothing when the name is not of that form.

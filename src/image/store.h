@@ -40,11 +40,13 @@ class LayerStore {
 };
 
 struct Image {
+  static Image from_row(const state::ImageRow& row, std::vector<std::string> references);
+
   std::string id;  // "sha256:..."
   oci::Digest manifest_digest;
   std::string manifest_json, config_json;
   oci::ImageConfig config;
-  std::vector<oci::Digest> chain;       // lowest first
+  std::vector<oci::Digest> chain;       // what overlayfs stacks, lowest first (an opaque layer hides those below it)
   std::vector<std::string> references;  // full forms
   std::uint64_t size = 0;
   Time created;
@@ -99,7 +101,10 @@ class ImageStore {
 
  private:
   std::optional<Image> find(const std::string& text);
+  std::optional<Image> find_by_digest(const oci::Reference& reference);
   Error not_found(const std::string& text);
+  /// With the store's lock held: everything that none of `images` needs.
+  std::uint64_t take_garbage(const std::vector<state::ImageRow>& images, bool dry_run);
   const Paths& paths_;
   state::Database& db_;
   LayerStore& layers_;

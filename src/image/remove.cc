@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+// Removal of images, and garbage collection.
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include <sys/stat.h>
+
+#include "base/id.h"
+#include "base/log.h"
+#include "base/strings.h"
+#include "image/lease.h"
+#include "image/scratch.h"
+#include "image/store.h"
+
+namespace servin::image {
+
+namespace {
+
+Error in_use_error(const std::string& text, const std::string& users, bool running) {
+  return error(ErrorCode::conflict, "image {} is used by {} {}", text, running ? "the running container" : "container",
+               users)
+      .with_id("E-IMAGE-IN-USE")
+      .with_hint(running ? "stop and remove it first: servin rm --force " + users
+                         : "remove it first (servin rm " + users + "), or --force takes only the image's names away");
+}
+
+/// The reference that `text` names, when it names one of the image's references.
+std::string reference_named(const Image& image, const std::string& text) {
+  try {
+    for (const std::string prefix : {"", "localhost/"}) {
+      std::string full = oci::Reference::parse(prefix + text).str();
+      if (std::ranges::find(image.references, full) != image.references.end()) return full;
+    }
+  } catch (const Error&) {
+    // An id.
+  }
+  return "";
+}
+
+std::vector<std::string> short_ids(const std::vector<std::string>& ids) {
+  std::vector<std::string> words;
+  for (const std::string& id : ids) words.emplace_back(short_id(id));
+  return words;
+}
+
+/// What stays: hex names of blobs and chains.
+struct Live {
+  std::set<std::string> blobs, chains;
+  void add(const state::ImageRow& row) {
+    for (std::string& hex : split(row.chain_ids, ' ')) chains.insert(std::move(hex));
+    for (const oci::Descriptor& layer : oci::parse_manifest(row.manifest_json).layers) blobs.insert(layer.digest.hex());
+    for (const oci::Digest& chain : oci::chain_ids(oci::parse_image_config(row.config_json).diff_ids))
+      chains.insert(chain.hex());
+  }
+};
+
+std::uint64_t file_size(const std::string& path) {
+  struct stat st{};
+  return ::lstat(path.c_str(), &st) == 0 ? static_cast<std::uint64_t>(st.st_size) : 0;
+}
+
+}  // namespace
+
+ImageStore::Removed ImageStore::remove(
+    const std::string& text, bool force,
+    const std::function<std::vector<std::string>(const std::string& image_id)>& in_use) {
+  sweep();
+  std::optional<Image> image = find(text);
+  if (!image) throw not_found(text);
+  Removed removed;
+  std::string named = reference_named(*image, text);
+  if (!named.empty() && image->references.size() > 1) {
+    db_.remove_reference(named);
+    removed.untagged.push_back(named);
+    return removed;
+  }
+  if (named.empty() && image->references.size() > 1 && !force)
+    throw error(ErrorCode::conflict, "image {} has several names: {}", text, join(image->references, ", "))
+        .with_id("E-IMAGE-IN-USE")
+        .with_hint("remove one by its name, or all with --force");
+  if (std::vector<std::string> running = in_use(image->id); !running.empty())
+    throw in_use_error(text, join(running, ", "), true);
+  std::vector<std::string> users = db_.containers_of_image(image->id);
+  if (!users.empty() && !force) throw in_use_error(text, join(short_ids(users), ", "), false);
+  {
+    // A collection elsewhere must not see the moment in which the database may take the image out and put it back.
+    FileLock lock = lock_store(paths_);
+    removed.untagged = image->references;
+    if (db_.remove_image(image->id)) {
+      removed.deleted.push_back(image->id);
+      take_garbage(db_.images(), false);
+    } else {
+      // Stopped containers still stand on its layers: it loses its names only.
+      for (const std::string& reference : image->references) db_.remove_reference(reference);
+    }
+  }
+  return removed;
+}
+
+ImageStore::Pruned ImageStore::prune(const std::function<bool(const Image&)>& wanted, bool dry_run) {
+  sweep();
+  Pruned pruned;
+  std::vector<std::string> going;
+  for (const Image& image : list())
+    if (wanted(image) && db_.containers_of_image(image.id).empty()) going.push_back(image.id);
+  FileLock lock = lock_store(paths_);
+  std::vector<state::ImageRow> rest = db_.images();
+  for (const std::string& id : going) {
+    if (!dry_run && !db_.remove_image(id)) continue;
+    pruned.deleted.push_back(id);
+    std::erase_if(rest, [&](const state::ImageRow& row) { return row.id == id; });
+  }
+  pruned.reclaimed = take_garbage(rest, dry_run);
+  return pruned;
+}
+
+std::uint64_t ImageStore::collect_garbage(bool dry_run) {
+  FileLock lock = lock_store(paths_);
+  return take_garbage(db_.images(), dry_run);
+}
+
+std::uint64_t ImageStore::take_garbage(const std::vector<state::ImageRow>& images, bool dry_run) {
+  Live live;
+  std::set<std::string> claimed = leased(paths_);
+  for (const state::ImageRow& row : images) {
+    try {
+      live.add(row);
+    } catch (const Error& e) {
+      // What a damaged image needs is not known: nothing may go.
+      log::warn("image {} is damaged, so nothing is collected: {}", row.id, e.what());
+      return 0;
+    }
+  }
+  std::uint64_t bytes = 0;
+  for (const std::string& name : list_dir(paths_.blobs())) {
+    if (live.blobs.contains(name) || claimed.contains(name)) continue;
+    bytes += file_size(paths_.blob(name));
+    if (!dry_run) move_to_trash(paths_, paths_.blob(name));
+  }
+  for (const oci::Digest& chain : layers_.list()) {
+    if (live.chains.contains(chain.hex()) || claimed.contains(chain.hex())) continue;
+    bytes += layers_.size(chain);
+    if (!dry_run) layers_.remove(chain);
+  }
+  return bytes;
+}
+
+void ImageStore::sweep() {
+  // A load that was killed while it renamed its work into place left some of it there.
+  if (sweep_scratch(paths_) > 0) collect_garbage(false);
+}
+
+}  // namespace servin::image
