@@ -28,7 +28,7 @@ std::vector<std::string> shim_environment() {
   return env;
 }
 
-void start_shim(const SpawnRequest& request, const Fd& socket) {
+void spawn_shim(const SpawnRequest& request, const Fd& socket) {
   SpawnOptions options;
   options.program = companion_program("servin-shim");
   options.args = {"servin-shim", request.id};
@@ -102,9 +102,13 @@ Client::Frame Client::wait_start(const std::string& id) {
 Client Client::spawn(const SpawnRequest& request) {
   SocketPair pair = make_socket_pair(SOCK_SEQPACKET);
   write_file(request.run_dir + "/" + plan_name, request.plan);
-  start_shim(request, pair.b);
+  spawn_shim(request, pair.b);
   pair.b.reset();  // so that the end of the shim ends the connection
-  Client client(std::move(pair.a));
+  return start(std::move(pair.a), request);
+}
+
+Client Client::start(Fd socket, const SpawnRequest& request) {
+  Client client(std::move(socket));
   client.send(encode_request(request), true);
   client.wait_start(request.id);
   return client;

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// The loop of a running container's shim: output to log and clients, input to the container, children reaped, the exit
+// recorded and told.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "runtime/runtime.h"
+#include "shim/client/client.h"
+#include "shim/clients.h"
+#include "shim/launcher.h"
+#include "shim/log_writer.h"
+
+namespace servin::shim {
+
+class Supervisor : private ClientEvents {
+ public:
+  struct Start {
+    SpawnRequest request;
+    runtime::Launched launched;
+    StatusRecord status;  // running
+    Fd listener;
+    Fd spawner;  // closed: nobody stays attached
+    std::string started_frame;
+    pid_t helper = 0;  // the after_start verb, a child that is none of the container's
+  };
+  Supervisor(Start start, Launcher& launcher);
+
+  /// Returns after the exit was recorded and told to everybody who listens, and after_exit was spawned.
+  void run();
+
+ private:
+  // ClientEvents
+  bool can_take_input() const override { return input_size_ == 0; }
+  void input(std::string_view bytes) override;
+  void close_input(bool spawner) override;
+  void resize(std::uint16_t rows, std::uint16_t columns) override;
+
+  struct Output {
+    Fd* fd = nullptr;  // where it comes from; closed at its end
+    ToClient kind = ToClient::out;
+    LogWriter::Stream stream = LogWriter::Stream::out;
+  };
+
+  void set_up_streams();
+  void open_log();
+  void keep_terminal_open();
+  void wait();
+  int timeout_ms() const;
+  void read_output(Output& o, bool ready);
+  void offer_pending();
+  void write_input();
+  void drop_input();
+  void reap();
+  void end_others();
+  void settle();
+  void record_exit();
+  void tell_exit();
+  void tidy_up();
+  bool drained() const { return !out_.fd && !err_.fd && pending_ == 0; }
+
+  SpawnRequest request_;
+  runtime::Launched launched_;
+  Launcher& launcher_;
+  StatusRecord status_;
+  Fd listener_;
+  std::string started_frame_;
+  Clients clients_;
+  std::optional<LogWriter> log_;
+  Output out_, err_;
+  Fd terminal_peer_;
+  Fd children_;  // signalfd of SIGCHLD
+  pid_t helper_;
+
+  std::size_t pending_ = 0;     // bytes of a frame that the spawner could not take yet
+  std::size_t input_size_ = 0;  // bytes for the container that it could not take yet
+  std::size_t input_done_ = 0;
+  bool close_input_ = false;  // after the last of these bytes
+  bool exited_ = false;
+  bool recorded_ = false;
+  bool told_ = false;
+  bool tidied_ = false;
+  bool busy_ = false;           // buffers were used since the memory was given back last
+  std::int64_t exit_time_ = 0;  // monotonic
+  std::size_t polled_clients_ = 0;
+  pollfd poll_[5 + Clients::limit] = {};
+};
+
+}  // namespace servin::shim
