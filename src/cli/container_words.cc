@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/container_words.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/strings.h"
+#include "cli/listing.h"
+#include "oci/image.h"
+
+namespace servin::cli {
+namespace {
+
+/// Go's strconv.Quote, as far as arguments of programs need it.
+std::string go_quote(std::string_view text) {
+  std::string result = "\"";
+  for (char c : text) {
+    switch (c) {
+      case '"':
+        result += "\\\"";
+        break;
+      case '\\':
+        result += "\\\\";
+        break;
+      case '\n':
+        result += "\\n";
+        break;
+      case '\t':
+        result += "\\t";
+        break;
+      case '\r':
+        result += "\\r";
+        break;
+      default:
+        result += c;
+    }
+  }
+  return result + "\"";
+}
+
+std::string ago(Time then, Time now) {
+  return then.is_set() ? human_duration(std::max<std::int64_t>(now.ns - then.ns, 0)) + " ago" : "at an unknown time";
+}
+
+}  // namespace
+
+std::string shown_command(const std::vector<std::string>& args, bool full) {
+  std::string text = join(args, " ");
+  return go_quote(full ? text : ellipsis(text, 20));
+}
+
+std::string shown_image(const engine::ContainerConfig& config) {
+  const std::string& name = config.image_name.empty() ? config.request.image : config.image_name;
+  if (name.starts_with("sha256:")) return name.substr(7, 12);
+  try {
+    oci::Reference reference = oci::Reference::parse(name);
+    if (reference.tag == "latest" && name.find(":latest") == std::string::npos) return reference.familiar_name();
+    return reference.familiar();
+  } catch (const Error&) {
+    return name;
+  }
+}
+
+std::string shown_status(const engine::ContainerState& state, Time now) {
+  using engine::Status;
+  switch (state.status) {
+    case Status::created:
+      return "Created";
+    case Status::running:
+      return "Up " + human_duration(std::max<std::int64_t>(now.ns - state.started.ns, 0));
+    case Status::paused:
+      return "Up " + human_duration(std::max<std::int64_t>(now.ns - state.started.ns, 0)) + " (Paused)";
+    case Status::exited:
+      return fmt::format("Exited ({}) {}", state.exit_code, ago(state.finished, now));
+    case Status::removing:
+      return "Removal In Progress";
+    case Status::dead:
+      return "Dead";
+  }
+  return "";
+}
+
+std::string shown_time(Time time) {
+  std::string text = rfc3339(time);  // 2026-11-27T08:00:00.123456789Z
+  return text.substr(0, 10) + " " + text.substr(11, 8) + " +0000 UTC";
+}
+
+std::string shown_labels(const std::map<std::string, std::string>& labels) {
+  std::string result;
+  for (const auto& [key, value] : labels) result += (result.empty() ? "" : ",") + key + "=" + value;
+  return result;
+}
+
+std::string shown_mounts(const std::vector<engine::MountSpec>& mounts, bool full) {
+  std::string result;
+  for (const engine::MountSpec& mount : mounts) {
+    if (mount.type == engine::MountSpec::Type::tmpfs) continue;
+    result += (result.empty() ? "" : ",") + (full ? mount.source : ellipsis(mount.source, 15));
+  }
+  return result;
+}
+
+std::size_t count_volumes(const std::vector<engine::MountSpec>& mounts) {
+  return static_cast<std::size_t>(std::ranges::count_if(
+      mounts, [](const engine::MountSpec& mount) { return mount.type == engine::MountSpec::Type::volume; }));
+}
+
+std::string volume_json(const engine::Volume& volume) {
+  auto object = [](const std::map<std::string, std::string>& map) {
+    std::string text;
+    for (const auto& [key, value] : map) text += (text.empty() ? "" : ",") + quoted(key) + ":" + quoted(value);
+    return "{" + text + "}";
+  };
+  return fmt::format(
+      R"({{"CreatedAt":{},"Driver":{},"Labels":{},"Mountpoint":{},"Name":{},"Options":{},"Scope":"local"}})",
+      quoted(rfc3339(volume.created)), quoted(volume.driver), object(volume.labels), quoted(volume.mountpoint),
+      quoted(volume.name), object(volume.options));
+}
+
+}  // namespace servin::cli
