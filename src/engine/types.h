@@ -25,6 +25,7 @@ struct MountSpec {
   bool no_copy = false;                    // volume: skip the copy-up of the image's content at first use
   bool create_source = false;              // bind: make a missing host folder (-v), or fail (--mount)
   bool recursive = true;                   // bind: with the mounts below it
+  bool relabel = false;                    // :z, :Z: nothing to do but on a host with SELinux
   std::string propagation;                 // "", private, rprivate, slave, rslave, shared, rshared
   std::uint64_t tmpfs_size = 0;            // bytes; 0 = the kernel's default
   std::uint32_t tmpfs_mode = 0;            // 0 = 1777

@@ -143,7 +143,7 @@ void Database::persist_container(const std::string& id) {
     disk.transaction_on_full_disk([&] { Statement(disk, "DELETE FROM containers WHERE id=?").bind(id).run(); });
 }
 
-void Database::set_last_state(const std::string& id, const std::string& state) {
+void Database::set_last_state(const std::string& id, const std::string& state, bool durably) {
   bool is_durable = false;
   Connection& db = run();
   db.transaction_on_full_disk([&] {
@@ -152,7 +152,7 @@ void Database::set_last_state(const std::string& id, const std::string& state) {
     is_durable = s.step() && s.integer(0) != 0;
     s.run();
   });
-  if (!is_durable) return;
+  if (!is_durable || !durably) return;
   Connection& disk = durable();
   disk.transaction_on_full_disk(
       [&] { Statement(disk, "UPDATE containers SET last_state=? WHERE id=?").bind(state).bind(id).run(); });

@@ -134,7 +134,8 @@ class Database {
   std::vector<std::string> containers_of_image(const std::string& image_id);
   void complete_container(const std::string& id);  // clears `creator`
   void persist_container(const std::string& id);   // run.db -> servin.db (synced)
-  void set_last_state(const std::string& id, const std::string& state);
+  /// `durably`: in servin.db too, if it has the container (synced).
+  void set_last_state(const std::string& id, const std::string& state, bool durably = true);
   void rename_container(const std::string& id, const std::string& name);
   void remove_container(const std::string& id);  // servin.db first: what is half removed is found again
 

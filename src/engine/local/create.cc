@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+// create: request + image -> ContainerConfig, the claim of its name, its folders.
+#include <algorithm>
+#include <set>
+#include <unistd.h>
+
+#include "base/id.h"
+#include "base/strings.h"
+#include "engine/local/making.h"
+#include "engine/local/records.h"
+#include "engine/options.h"
+#include "os/process.h"
+
+namespace servin::engine {
+namespace {
+
+std::string this_creator() {
+  ProcessId self = this_process();
+  return fmt::format("{} {}", self.pid, self.start);
+}
+
+std::string_view key_of(std::string_view variable) { return variable.substr(0, variable.find('=')); }
+
+// Later ones win, places stay.
+std::vector<std::string> merge_env(const std::vector<std::string>& image, const std::vector<std::string>& request) {
+  std::vector<std::string> env = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"};
+  auto set = [&](const std::string& variable) {
+    auto same = [&](const std::string& e) { return key_of(e) == key_of(variable); };
+    auto found = std::find_if(env.begin(), env.end(), same);
+    if (found != env.end())
+      *found = variable;
+    else
+      env.push_back(variable);
+  };
+  for (const auto& variable : image) set(variable);
+  for (const auto& variable : request) set(variable);
+  return env;
+}
+
+bool has_env(const std::vector<std::string>& env, std::string_view key) {
+  return std::any_of(env.begin(), env.end(), [&](const std::string& e) { return key_of(e) == key; });
+}
+
+// Docker's rule: an --entrypoint of one's own drops the image's Cmd too.
+std::vector<std::string> settle_args(const CreateRequest& request, const oci::ImageConfig& image) {
+  std::vector<std::string> args;
+  if (request.entrypoint) {
+    for (const auto& word : *request.entrypoint)
+      if (!word.empty() || !args.empty()) args.push_back(word);
+  } else {
+    args = image.entrypoint;
+  }
+  const auto& rest = !request.command.empty() || request.entrypoint ? request.command : image.cmd;
+  args.insert(args.end(), rest.begin(), rest.end());
+  if (args.empty())
+    throw error(ErrorCode::invalid_argument, "image {} has no command of its own", request.image)
+        .with_id("E-NO-COMMAND")
+        .with_hint("give one: servin run " + request.image + " COMMAND");
+  return args;
+}
+
+}  // namespace
+
+ContainerConfig LocalEngine::settle_config(const CreateRequest& request, const image::Image& image) {
+  ContainerConfig c;
+  c.id = new_id();
+  c.request = request;
+  c.image_id = image.id;
+  c.image_name = request.image;
+  c.args = settle_args(request, image.config);
+  c.env = merge_env(image.config.env, request.env);
+  c.stop_signal = !request.stop_signal.empty() ? request.stop_signal : image.config.stop_signal;
+  if (c.stop_signal.empty()) c.stop_signal = "SIGTERM";
+  if (c.request.working_dir.empty()) c.request.working_dir = image.config.working_dir;
+  if (c.request.working_dir.empty()) c.request.working_dir = "/";
+  if (c.request.user.empty()) c.request.user = image.config.user;
+  bool own_name = c.request.hostname.empty() && c.request.uts_mode != "host" && request.network != "host" &&
+                  !request.network.starts_with("container:");
+  if (own_name) c.request.hostname = short_id(c.id);
+  if (request.tty && !has_env(c.env, "TERM")) c.env.push_back("TERM=xterm");
+  if (!c.request.hostname.empty() && !has_env(c.env, "HOSTNAME")) c.env.push_back("HOSTNAME=" + c.request.hostname);
+  c.labels = image.config.labels;
+  for (const auto& [key, value] : request.labels) c.labels[key] = value;
+  for (const auto& digest : image.chain) c.chain_ids.push_back(digest.hex());
+  c.exposed_ports = image.config.exposed_ports;
+  c.created = now();
+  return c;
+}
+
+// An image's VOLUME is a volume of its own for each container, unless the person mounts something there.
+void LocalEngine::take_image_volumes(ContainerConfig& config, const image::Image& image) {
+  for (const auto& path : image.config.volumes) {
+    auto& mounts = config.request.mounts;
+    bool covered = std::any_of(mounts.begin(), mounts.end(), [&](const MountSpec& m) { return m.target == path; });
+    if (covered || path.empty() || path[0] != '/' || path == "/") continue;
+    MountSpec mount;
+    mount.type = MountSpec::Type::volume;
+    mount.target = path;
+    mounts.push_back(std::move(mount));
+  }
+}
+
+void LocalEngine::take_volumes_from(ContainerConfig& config) {
+  for (const auto& text : config.request.volumes_from) {
+    auto pair = split_once(text, ':');
+    std::string mode = pair ? pair->second : "rw";
+    if (mode != "ro" && mode != "rw")
+      throw error(ErrorCode::invalid_argument, "--volumes-from {}: {} is not ro or rw", quoted(text), quoted(mode))
+          .with_id("E-OPTION-VALUE");
+    Container other = load_container(find(pair ? pair->first : text));
+    for (MountSpec mount : other.config.request.mounts) {
+      if (mount.type != MountSpec::Type::bind && mount.type != MountSpec::Type::volume) continue;
+      auto& mine = config.request.mounts;
+      if (std::any_of(mine.begin(), mine.end(), [&](const MountSpec& m) { return m.target == mount.target; })) continue;
+      mount.read_only = mount.read_only || mode == "ro";
+      mine.push_back(std::move(mount));
+    }
+  }
+}
+
+// Takes id and name. A holder that was left behind by a killed command gives its name up.
+void LocalEngine::claim(Making& making, bool durable) {
+  auto& name = making.config.request.name;
+  bool random = name.empty();
+  Row row;
+  row.id = making.config.id;
+  row.image_id = making.config.image_id;
+  row.created = making.config.created;
+  row.auto_remove = making.config.request.auto_remove;
+  row.creator = this_creator();
+  row.config_json = to_json(making.config);
+  row.durable = durable;
+  for (unsigned attempt = 0;; ++attempt) {
+    if (random) name = random_name(attempt);
+    row.name = name;
+    try {
+      db_.add_container(row);
+      return;
+    } catch (const Error& e) {
+      if (e.id() != "E-NAME-TAKEN" || attempt > 50) throw;
+      if (random) continue;
+      auto holder = db_.container_by_name(name);
+      ContainerState state;
+      if (holder && (attempt > 0 || settle_if_needed(*holder, state))) throw;
+    }
+  }
+}
+
+LocalEngine::Making LocalEngine::make(const CreateRequest& request, bool durable) {
+  validate(request);
+  image::Image image = images_.resolve(request.image, request.platform);
+  Making making;
+  ContainerConfig& config = making.config = settle_config(request, image);
+  take_volumes_from(config);
+  take_image_volumes(config, image);
+  runtime_for(config.request.isolation);  // says at once what this host cannot do
+  for (auto& mount : config.request.mounts) {
+    if (mount.type != MountSpec::Type::volume || !mount.source.empty()) continue;
+    mount.source = hex(random_bytes(32));
+    config.anonymous_volumes.push_back(mount.source);
+  }
+  claim(making, durable);
+  making.undo->add([this, id = config.id] {
+    remove_tree(run_dir(id));
+    db_.remove_container(id);
+  });
+  if (!db_.has_image(config.image_id))
+    throw error(ErrorCode::not_found, "image {} was removed meanwhile", request.image).with_id("E-IMAGE-NOT-FOUND");
+  for (const auto& mount : config.request.mounts) {
+    if (mount.type != MountSpec::Type::volume) continue;
+    bool anonymous = std::count(config.anonymous_volumes.begin(), config.anonymous_volumes.end(), mount.source) > 0;
+    use_volume(mount.source, anonymous);
+    if (anonymous) making.undo->add([this, name = mount.source] { drop_volume(name); });
+  }
+  making.root = snapshotter_.prepare(config.id, config.chain_ids, config.request.auto_remove);
+  making.undo->add([this, id = config.id] { snapshotter_.discard(id); });
+  make_dirs(run_dir(config.id));
+  return making;
+}
+
+Engine::Created LocalEngine::create(const CreateRequest& request) {
+  images_.sweep();
+  Making making = make(request, true);
+  // Bad sources, capabilities and limits are told now and not at the first start.
+  auto prepared = runtime_for(making.config.request.isolation).prepare(prepare_request(making.config, making.root));
+  sync_path(paths_.container(making.config.id));
+  db_.complete_container(making.config.id);
+  making.undo->commit();
+  return {making.config.id, std::move(prepared.warnings)};
+}
+
+}  // namespace servin::engine

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+// LocalEngine: this process does the work. One class, its calls split over files by subject.
+//
+// Who may change what: a verb that changes a container holds its lock (RUN/containers/ID/lock) while it does so, and
+// never while it waits for the container itself (stop's wait, wait, attach, logs), so that kill and rm always get
+// through. create and run hold none: until the container is complete its row names the process that makes it, and
+// everybody else keeps away from it while that process lives (settle.cc).
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/paths.h"
+#include "base/rollback.h"
+#include "engine/engine.h"
+#include "image/store.h"
+#include "os/file.h"
+#include "rootfs/linux/overlay.h"
+#include "runtime/runtime.h"
+#include "shim/client/client.h"
+#include "state/database.h"
+
+namespace servin::engine {
+
+class LocalEngine : public Engine {
+ public:
+  explicit LocalEngine(Paths paths);
+  ~LocalEngine() override;
+
+  Created create(const CreateRequest& request) override;
+  std::unique_ptr<Attachment> start(const std::string& container, const AttachRequest* attach) override;
+  std::unique_ptr<Attachment> run(const CreateRequest& request, const AttachRequest* attach, Created& created) override;
+  std::unique_ptr<Attachment> attach(const std::string& container, const AttachRequest& request) override;
+  void stop(const std::string& container, std::optional<int> timeout_seconds, const std::string& signal) override;
+  void restart(const std::string& container, std::optional<int> timeout_seconds) override;
+  void kill(const std::string& container, const std::string& signal) override;
+  void pause(const std::string& container) override;
+  void unpause(const std::string& container) override;
+  void remove(const std::string& container, bool force, bool volumes) override;
+  void rename(const std::string& container, const std::string& name) override;
+  std::vector<Container> list(const ContainerFilter& filter) override;
+  Container inspect(const std::string& container) override;
+  ContainerSize size(const std::string& container) override;
+  std::string inspect_json(const std::string& container, bool with_size) override;
+  ExitResult wait(const std::string& container, const std::string& condition) override;
+  void logs(const std::string& container, const LogRequest& request, const LogSink& sink) override;
+  std::unique_ptr<Attachment> exec(const std::string& container, const ExecRequest& request, bool detach) override;
+  TopResult top(const std::string& container, const std::string& ps_args) override;
+  PruneResult prune_containers(const std::map<std::string, std::vector<std::string>>& filters) override;
+
+  std::vector<LoadedImage> load(const Fd& archive, const std::string& path, const LoadRequest& request,
+                                const ProgressSink& progress) override;
+  void save(const std::vector<std::string>& images, SaveFormat format, const Fd& out,
+            const ProgressSink& progress) override;
+  std::vector<ImageSummary> list_images(const ImageFilter& filter) override;
+  ImageDetail inspect_image(const std::string& image) override;
+  std::string inspect_image_json(const std::string& image) override;
+  void tag(const std::string& image, const std::string& reference) override;
+  RemovedImage remove_image(const std::string& image, bool force, bool prune_parents) override;
+  PruneResult prune_images(bool all, const std::map<std::string, std::vector<std::string>>& filters,
+                           bool dry_run) override;
+  std::vector<Template> list_templates() override;
+  LoadedImage create_template(const std::string& name, const std::string& reference) override;
+
+  Volume create_volume(const Volume& request) override;
+  std::vector<Volume> list_volumes(const std::map<std::string, std::vector<std::string>>& filters) override;
+  Volume inspect_volume(const std::string& name) override;
+  void remove_volume(const std::string& name, bool force) override;
+  PruneResult prune_volumes(bool all, const std::map<std::string, std::vector<std::string>>& filters) override;
+
+  EngineInfo info() override;
+  DiskUsage disk_usage() override;
+  std::vector<DoctorCheck> doctor(bool verify, bool repair) override;
+
+  // The hidden verbs that the shim and other commands start (hidden.h).
+  void tidy(const std::string& id);
+  void persist(const std::string& id);
+  void sweep();
+
+ private:
+  using Row = state::ContainerRow;
+  using Filters = std::map<std::string, std::vector<std::string>>;
+
+  // lookup.cc
+  Row find(const std::string& text);
+  Container load_container(const Row& row);
+  FileLock lock(const Row& row);
+  struct Locked {
+    FileLock lock;
+    Row row;
+    Container container;
+  };
+  /// Found, locked, read again and settled: what a changing verb begins with.
+  Locked lock_and_settle(const std::string& text);
+  Error no_such_container(const std::string& text);
+
+  // settle.cc
+  /// What is true now, without changing anything.
+  ContainerState observe(const Row& row);
+  /// Brings record and reality together; with the lock held. False: the container was removed by that.
+  bool settle(const Row& row, ContainerState& state);
+  /// For lists: settles what was left half done, where nobody else is at it.
+  bool settle_if_needed(const Row& row, ContainerState& state);
+  bool is_being_made(const Row& row);
+  bool needs_settling(const Row& row, const ContainerState& state);
+  void end_leftovers(const Row& row);
+
+  // create.cc
+  struct Making;
+  ContainerConfig settle_config(const CreateRequest& request, const image::Image& image);
+  void claim(Making& making, bool durable);
+  void take_image_volumes(ContainerConfig& config, const image::Image& image);
+  void take_volumes_from(ContainerConfig& config);
+  Making make(const CreateRequest& request, bool durable);
+
+  // spec.cc
+  runtime::PrepareRequest prepare_request(const ContainerConfig& config, const rootfs::RootMount& root);
+  /// The network, pid, ipc, uts modes that name another container: its first process.
+  ProcessId running_process(const std::string& container, std::string_view option);
+
+  // start.cc
+  std::unique_ptr<Attachment> start_locked(Locked& c, const AttachRequest* attach);
+  std::unique_ptr<Attachment> launch(const ContainerConfig& config, const AttachRequest* attach,
+                                     std::vector<std::string>& warnings);
+  runtime::Runtime& runtime_for(Isolation isolation);
+  std::vector<std::string> hidden_verb(const std::string& verb, const std::string& id) const;
+  void spawn_sweeper();
+
+  // stop.cc
+  /// False: time is up. `state`: as it ended.
+  bool wait_until_stopped(const Row& row, std::int64_t timeout_ns, ContainerState& state);
+  void signal_container(const Row& row, int number);
+  void kill_now(const Row& row);
+  void thaw(const Row& row);
+  void stop_row(const Row& row, std::optional<int> timeout, const std::string& signal);
+  Isolation isolation_of(const Row& row);
+
+  // remove.cc
+  void remove_settled(const Row& row, bool volumes);
+
+  // list.cc
+  bool matches(const Container& container, const Filters& filters);
+
+  // volumes.cc
+  /// Makes it when it is not there.
+  state::VolumeRow use_volume(const std::string& name, bool anonymous);
+  std::string volume_dir(const std::string& name) const { return paths_.volumes() + "/" + name + "/_data"; }
+  std::vector<std::string> users_of_volume(const std::string& name);
+  void drop_volume(const std::string& name);
+  void mark_volumes_used(const ContainerConfig& config);
+
+  // doctor.cc
+  void check_store(std::vector<DoctorCheck>& checks, bool repair);
+  void check_leftovers(std::vector<DoctorCheck>& checks, bool repair);
+
+  std::string run_dir(const std::string& id) const { return paths_.run_container(id); }
+  std::string log_path(const std::string& id) const { return paths_.container(id) + "/log"; }
+  std::string read_plan(const std::string& id) const;
+
+  Paths paths_;
+  state::Database db_;
+  rootfs::OverlaySnapshotter snapshotter_;
+  image::ImageStore images_;
+  std::unique_ptr<runtime::Runtime> namespaces_;
+  std::unique_ptr<runtime::Runtime> host_;
+};
+
+}  // namespace servin::engine

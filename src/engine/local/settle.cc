@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+// Record and reality. The row's last_state is the truth once a container has ended and been tidied up; before that the
+// shim's status file is, and behind it the processes that it names (pid and start time: after a reboot, or when the
+// pid belongs to somebody else by now, they are simply gone).
+//
+//   creator alive, no status    being made: nobody touches it
+//   creator gone, no status     a create that was killed: goes
+//   shim gone, phase running    the shim was killed: whatever is left of the container is ended, exit code 255
+//   no status, last_state says running    the host was restarted: exit code 255
+//   ended, --rm                 its tidying was killed: goes
+#include <csignal>
+#include <unistd.h>
+
+#include "base/strings.h"
+#include "engine/local/local.h"
+#include "engine/local/records.h"
+
+namespace servin::engine {
+namespace {
+
+constexpr int lost_exit_code = 255;
+
+std::optional<ProcessId> parse_process(const std::string& text) {
+  auto pair = split_once(text, ' ');
+  if (!pair) return std::nullopt;
+  auto pid = parse_u64(pair->first);
+  auto start = parse_u64(pair->second);
+  if (!pid || !start) return std::nullopt;
+  return ProcessId{static_cast<pid_t>(*pid), *start};
+}
+
+ContainerState lost(ContainerState state, std::string why, Time finished) {
+  state.status = Status::exited;
+  state.pid = 0;
+  state.exit_code = lost_exit_code;
+  state.error = std::move(why);
+  state.finished = finished;
+  return state;
+}
+
+// A status file that cannot be read must not hide the container: it counts as one whose supervisor is lost.
+std::optional<shim::StatusRecord> read_status_or_lost(const std::string& dir) {
+  try {
+    return shim::read_status(dir);
+  } catch (const Error&) {
+    shim::StatusRecord record;
+    record.phase = shim::Phase::running;
+    record.started = now();
+    return record;
+  }
+}
+
+}  // namespace
+
+bool LocalEngine::is_being_made(const Row& row) {
+  if (row.creator.empty() || !row.last_state.empty()) return false;
+  auto creator = parse_process(row.creator);
+  return creator && is_alive(*creator) && !path_exists(run_dir(row.id) + "/status");
+}
+
+ContainerState LocalEngine::observe(const Row& row) {
+  ContainerState state;
+  if (!row.last_state.empty()) {
+    state = parse_state(row.id, row.last_state);
+    if (state.status != Status::running) return state;
+  }
+  std::string dir = run_dir(row.id);
+  auto status = read_status_or_lost(dir);
+  if (!status) {
+    if (state.status == Status::running) return lost(state, "the host was restarted", state.started);
+    return state;
+  }
+  state.started = status->started;
+  state.finished = status->finished;
+  state.oom_killed = status->oom_killed;
+  switch (status->phase) {
+    case shim::Phase::starting:
+      state.status = Status::created;
+      if (is_alive(status->shim)) return state;
+      return lost(state, "the supervisor was killed while it started the container", now());
+    case shim::Phase::running:
+      if (!is_alive(status->shim)) return lost(state, "the supervisor was killed", now());
+      state.pid = status->process.pid;
+      state.status = path_exists(dir + "/paused") ? Status::paused : Status::running;
+      return state;
+    case shim::Phase::exited:
+      state.status = Status::exited;
+      state.exit_code = status->exit_code;
+      state.error = status->error;
+      return state;
+    case shim::Phase::failed:
+      state.status = Status::created;
+      state.exit_code = status->exit_code;
+      state.error = status->error;
+      return state;
+  }
+  return state;
+}
+
+bool LocalEngine::needs_settling(const Row& row, const ContainerState& state) {
+  if (state.status == Status::running || state.status == Status::paused) return false;
+  if (is_being_made(row)) return false;
+  if (state.status == Status::removing) return true;
+  if (state.status == Status::exited)
+    return row.auto_remove || row.last_state.empty() || parse_state(row.id, row.last_state).status != Status::exited;
+  // Created: complete, or left behind by a killed create, or not come up.
+  auto status = read_status_or_lost(run_dir(row.id));
+  if (status) return !is_alive(status->shim);
+  return !row.creator.empty();
+}
+
+// Ends what is left of a container that has no supervisor any more: its cgroups' processes, then the cgroups. The first
+// process dies with its parent; this is for what the kernel had no time for.
+void LocalEngine::end_leftovers(const Row& row) {
+  auto status = read_status_or_lost(run_dir(row.id));
+  if (status && status->process.pid > 0) {
+    if (auto pidfd = open_pidfd(status->process)) send_signal(*pidfd, SIGKILL);
+  }
+  if (status && status->shim.pid > 0) {
+    if (auto pidfd = open_pidfd(status->shim)) send_signal(*pidfd, SIGKILL);
+  }
+  std::string plan = read_plan(row.id);
+  if (!plan.empty()) runtime_for(isolation_of(row)).clean_up(plan);
+}
+
+bool LocalEngine::settle(const Row& row, ContainerState& state) {
+  state = observe(row);
+  if (is_being_made(row)) {
+    throw error(ErrorCode::unavailable, "container {} is being made by pid {}", row.name,
+                row.creator.substr(0, row.creator.find(' ')))
+        .with_id("E-LOCKED")
+        .with_hint("try again in a moment");
+  }
+  if (!needs_settling(row, state)) return true;
+  auto status = read_status_or_lost(run_dir(row.id));
+  bool never_made = !row.creator.empty() && row.last_state.empty() && !status;
+  bool ended = state.status != Status::created || status;  // a start that failed is an end too
+  if (never_made || state.status == Status::removing || (row.auto_remove && ended)) {
+    remove_settled(row, row.auto_remove);
+    return false;
+  }
+  end_leftovers(row);
+  ::unlink((run_dir(row.id) + "/paused").c_str());
+  db_.set_last_state(row.id, to_json(state));
+  return true;
+}
+
+bool LocalEngine::settle_if_needed(const Row& row, ContainerState& state) {
+  state = observe(row);
+  if (!needs_settling(row, state)) return true;
+  make_dirs(run_dir(row.id));
+  auto held = FileLock::try_acquire(run_dir(row.id) + "/lock");
+  // Somebody is at it: what we saw is right enough for a look.
+  if (!held) return !row.auto_remove || state.status == Status::created;
+  auto current = db_.container(row.id);
+  if (!current) {
+    remove_tree(run_dir(row.id));
+    return false;
+  }
+  try {
+    return settle(*current, state);
+  } catch (const Error& e) {
+    if (e.id() == "E-LOCKED") return true;
+    // One broken container must not hide the others.
+    log::warn("container {}: {}", current->name, e.what());
+    return true;
+  }
+}
+
+}  // namespace servin::engine

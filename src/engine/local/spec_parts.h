@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// Parts of the spec that have their own files: namespaces, mounts, /etc/hosts and its kin.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "engine/types.h"
+#include "oci/runtime_spec.h"
+#include "os/process.h"
+#include "runtime/runtime.h"
+
+namespace servin::engine {
+
+/// Spec type -> "" (a new one) or the path of the one to join; what is missing stays the host's. `joined` finds the
+/// process of a mode "container:NAME".
+std::map<std::string, std::string> namespace_paths(
+    const CreateRequest& request,
+    const std::function<ProcessId(const std::string& mode, std::string_view option)>& joined);
+
+struct MountPlanner {
+  MountPlanner(const ContainerConfig& c, std::string run, std::string volumes)
+      : config(c), run_dir(std::move(run)), volumes_dir(std::move(volumes)) {}
+  const ContainerConfig& config;
+  std::string run_dir;
+  std::string volumes_dir;
+  std::string join_shm;
+  std::function<bool(const std::string& volume)> is_fresh;
+
+  /// Defaults, then the container's own /etc files, then what was asked for, parents first.
+  void plan(std::vector<oci::SpecMount>& mounts, std::vector<runtime::CopyUp>& copy_up) const;
+};
+
+/// hosts, hostname and resolv.conf of the container, in its run folder. `donor`: the run folder of the container whose
+/// network is shared, "" for none.
+void write_network_files(const ContainerConfig& config, const std::string& run_dir, const std::string& donor);
+
+}  // namespace servin::engine

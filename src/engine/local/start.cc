@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+// run, start, attach: from a complete record to a running shim. The foreground path syncs nothing: a `run -d`
+// container gets its durable record by the hidden verb that the shim starts.
+#include <unistd.h>
+
+#include "base/strings.h"
+#include "engine/local/attachment.h"
+#include "engine/local/making.h"
+#include "engine/local/records.h"
+#include "os/process.h"
+#include "runtime/host/host_runtime.h"
+#include "runtime/linux/namespace_runtime.h"
+
+namespace servin::engine {
+namespace {
+
+shim::LogConfig log_config(const ContainerConfig& config, const std::string& path) {
+  shim::LogConfig log;
+  const auto& options = config.request.log_options;
+  if (config.request.log_driver == "none") return log;
+  log.path = path;
+  if (auto size = options.find("max-size"); size != options.end()) log.max_size = parse_size(size->second);
+  if (auto files = options.find("max-file"); files != options.end())
+    log.max_files = static_cast<std::uint32_t>(parse_u64(files->second).value_or(1));
+  return log;
+}
+
+}  // namespace
+
+runtime::Runtime& LocalEngine::runtime_for(Isolation isolation) {
+  switch (isolation) {
+    case Isolation::namespaces:
+      if (!namespaces_) namespaces_ = runtime::make_namespace_runtime(paths_.root + "/cache");
+      return *namespaces_;
+    case Isolation::none:
+      if (!host_) host_ = std::make_unique<runtime::HostRuntime>();
+      return *host_;
+    case Isolation::vm:
+      break;
+  }
+  throw Error(ErrorCode::unsupported, "isolation vm is not built yet: one small virtual machine per container")
+      .with_id("E-NOT-BUILT")
+      .with_hint("use --isolation namespace");
+}
+
+std::vector<std::string> LocalEngine::hidden_verb(const std::string& verb, const std::string& id) const {
+  std::vector<std::string> args = {self_program()};
+  // The default root has its run folder elsewhere; every other root has it inside.
+  if (paths_.run == paths_.root + "/run") args.insert(args.end(), {"--root", paths_.root});
+  args.push_back(verb);
+  if (!id.empty()) args.push_back(id);
+  return args;
+}
+
+void LocalEngine::spawn_sweeper() {
+  SpawnOptions options;
+  options.args = hidden_verb("__cleanup", "");
+  options.program = options.args[0];
+  options.new_session = true;
+  spawn(options);
+}
+
+std::unique_ptr<Attachment> LocalEngine::launch(const ContainerConfig& config, const AttachRequest* attach,
+                                                std::vector<std::string>& warnings) {
+  const CreateRequest& r = config.request;
+  auto root = snapshotter_.mount_of(config.id, config.chain_ids, r.auto_remove);
+  auto prepared = runtime_for(r.isolation).prepare(prepare_request(config, root));
+  warnings.insert(warnings.end(), prepared.warnings.begin(), prepared.warnings.end());
+  shim::SpawnRequest spawn;
+  spawn.id = config.id;
+  spawn.run_dir = run_dir(config.id);
+  spawn.plan = std::move(prepared.plan);
+  spawn.host_runtime = r.isolation == Isolation::none;
+  spawn.open_stdin = r.open_stdin;
+  spawn.terminal = r.tty;
+  spawn.log = log_config(config, log_path(config.id));
+  spawn.attached = attach != nullptr;
+  spawn.attach_stdin = attach != nullptr && attach->stdin_;
+  spawn.after_exit = hidden_verb("__cleanup", config.id);
+  if (!r.auto_remove) spawn.after_start = hidden_verb("__persist", config.id);
+  auto client = shim::Client::spawn(spawn);
+  mark_volumes_used(config);
+  if (attach == nullptr) return nullptr;
+  return std::make_unique<ShimAttachment>(std::move(client));
+}
+
+std::unique_ptr<Attachment> LocalEngine::run(const CreateRequest& request, const AttachRequest* attach,
+                                             Created& created) {
+  Making making = make(request, false);
+  created.id = making.config.id;
+  try {
+    auto attachment = launch(making.config, attach, created.warnings);
+    making.undo->commit();
+    return attachment;
+  } catch (const Error& e) {
+    if (request.auto_remove) throw;
+    // As docker does: the container stays, with the reason, for a look and for another start.
+    making.undo->commit();
+    ContainerState state;
+    state.exit_code = e.id() == "E-COMMAND-NOT-FOUND" ? 127 : e.id() == "E-COMMAND-NOT-EXECUTABLE" ? 126 : 128;
+    state.error = e.message();
+    db_.set_last_state(created.id, to_json(state));
+    db_.complete_container(created.id);
+    db_.persist_container(created.id);
+    throw;
+  }
+}
+
+std::unique_ptr<Attachment> LocalEngine::start(const std::string& text, const AttachRequest* attach) {
+  Locked c = lock_and_settle(text);
+  return start_locked(c, attach);
+}
+
+std::unique_ptr<Attachment> LocalEngine::start_locked(Locked& c, const AttachRequest* attach) {
+  if (c.container.state.status == Status::paused)
+    throw error(ErrorCode::conflict, "container {} is paused", c.row.name)
+        .with_id("E-PAUSED")
+        .with_hint("servin unpause " + c.row.name);
+  if (c.container.state.status == Status::running) {
+    if (attach == nullptr) return nullptr;
+    return this->attach(c.row.id, *attach);
+  }
+  if (!db_.has_image(c.container.config.image_id)) log::debug("the image of {} has no name any more", c.row.name);
+  // From now on the shim's status file tells. Only in run.db: the hidden verb after the start makes it durable.
+  db_.set_last_state(c.row.id, "", false);
+  ::unlink((run_dir(c.row.id) + "/status").c_str());
+  std::vector<std::string> warnings;
+  try {
+    auto attachment = launch(c.container.config, attach, warnings);
+    for (const auto& warning : warnings) log::warn("{}", warning);
+    return attachment;
+  } catch (const Error& e) {
+    ContainerState failed = c.container.state;
+    failed.exit_code = e.id() == "E-COMMAND-NOT-FOUND" ? 127 : e.id() == "E-COMMAND-NOT-EXECUTABLE" ? 126 : 128;
+    failed.error = e.message();
+    db_.set_last_state(c.row.id, to_json(failed));
+    throw;
+  }
+}
+
+std::unique_ptr<Attachment> LocalEngine::attach(const std::string& text, const AttachRequest& request) {
+  Row row = find(text);
+  ContainerState state = observe(row);
+  if (state.status == Status::paused)
+    throw error(ErrorCode::conflict, "container {} is paused", row.name)
+        .with_id("E-PAUSED")
+        .with_hint("servin unpause " + row.name);
+  if (state.status != Status::running)
+    throw error(ErrorCode::conflict, "container {} is not running", row.name)
+        .with_id("E-NOT-RUNNING")
+        .with_hint("servin start --attach " + row.name);
+  auto client = shim::Client::connect(run_dir(row.id), request.stdin_, request.out, request.err);
+  auto attachment = std::make_unique<ShimAttachment>(std::move(client));
+  if (request.logs) {
+    logs(row.id, LogRequest{}, [&](const LogLine& line) {
+      bool is_err = line.stream == LogLine::Stream::err;
+      attachment->put_first({is_err ? Attachment::Kind::err : Attachment::Kind::out, line.text, {}});
+      return true;
+    });
+  }
+  return attachment;
+}
+
+}  // namespace servin::engine

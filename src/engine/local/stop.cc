@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+// stop, restart, kill, pause, unpause, wait. Signals go to exactly the process of the record (pidfd, start time), never
+// to a bare pid. Waiting is on the shim's connection: it tells the end even when the container's files go at once.
+#include <csignal>
+#include <poll.h>
+#include <unistd.h>
+
+#include <sys/inotify.h>
+
+#include "base/strings.h"
+#include "engine/local/local.h"
+#include "engine/local/records.h"
+#include "engine/options.h"
+
+namespace servin::engine {
+namespace {
+
+constexpr std::int64_t second = 1'000'000'000;
+constexpr int default_stop_seconds = 10;
+// How long a killed process may take to be gone: it can hang in a device or a network file system.
+constexpr std::int64_t kill_patience = 10 * second;
+
+Error not_running(const LocalEngine&, const std::string& name) {
+  return error(ErrorCode::conflict, "container {} is not running", name)
+      .with_id("E-NOT-RUNNING")
+      .with_hint("servin start " + name);
+}
+
+int remaining_ms(std::int64_t deadline) {
+  if (deadline < 0) return -1;
+  std::int64_t left = deadline - monotonic_ns();
+  if (left <= 0) return 0;
+  return static_cast<int>(std::min<std::int64_t>(left / 1'000'000 + 1, 1'000'000));
+}
+
+bool wait_readable(const Fd& fd, std::int64_t deadline) {
+  for (;;) {
+    pollfd p{fd.get(), POLLIN, 0};
+    int timeout = remaining_ms(deadline);
+    int n = ::poll(&p, 1, timeout);
+    if (n > 0) return true;
+    if (n < 0 && errno != EINTR) throw_errno("wait for a container");
+    if (n == 0 && timeout >= 0 && remaining_ms(deadline) == 0) return false;
+  }
+}
+
+bool is_up(Status status) { return status == Status::running || status == Status::paused; }
+
+}  // namespace
+
+Isolation LocalEngine::isolation_of(const Row& row) {
+  try {
+    return load_container(row).config.request.isolation;
+  } catch (const Error&) {
+    // A damaged record must not keep a container from going.
+    return Isolation::namespaces;
+  }
+}
+
+bool LocalEngine::wait_until_stopped(const Row& row, std::int64_t timeout_ns, ContainerState& state) {
+  std::int64_t deadline = timeout_ns < 0 ? -1 : monotonic_ns() + timeout_ns;
+  std::optional<shim::Client> client;
+  try {
+    client.emplace(shim::Client::connect(run_dir(row.id), false, false, false));
+  } catch (const Error& e) {
+    state = observe(row);
+    if (!is_up(state.status)) return true;
+    // The shim may be just about to end; its process tells.
+    auto status = shim::read_status(run_dir(row.id));
+    auto pidfd = status ? open_pidfd(status->shim) : std::nullopt;
+    if (pidfd && !wait_readable(*pidfd, deadline)) return false;
+    state = observe(row);
+    return true;
+  }
+  for (;;) {
+    if (!wait_readable(client->poll_fd(), deadline)) return false;
+    while (auto frame = client->next()) {
+      if (frame->kind != shim::Client::Kind::exited) continue;
+      state.status = Status::exited;
+      state.pid = 0;
+      state.exit_code = frame->exit_code;
+      state.oom_killed = frame->oom_killed;
+      state.error = frame->status.error;
+      state.started = frame->status.started;
+      state.finished = frame->status.finished;
+      return true;
+    }
+    if (client->closed()) break;
+  }
+  // Cut off without a word: the shim is gone, or it ended between two looks.
+  state = observe(row);
+  return !is_up(state.status);
+}
+
+void LocalEngine::signal_container(const Row& row, int number) {
+  auto status = shim::read_status(run_dir(row.id));
+  if (!status || status->process.pid <= 0) return;
+  auto pidfd = open_pidfd(status->process);
+  if (pidfd) send_signal(*pidfd, number);
+}
+
+// A frozen process does not even die; the freezer is asked as well, because others can freeze too.
+void LocalEngine::thaw(const Row& row) {
+  std::string plan = read_plan(row.id);
+  if (plan.empty()) return;
+  auto& runtime = runtime_for(isolation_of(row));
+  std::string marker = run_dir(row.id) + "/paused";
+  if (path_exists(marker) || runtime.is_paused(plan)) runtime.unpause(plan);
+  ::unlink(marker.c_str());
+}
+
+void LocalEngine::kill_now(const Row& row) {
+  signal_container(row, SIGKILL);
+  try {
+    thaw(row);
+    std::string plan = read_plan(row.id);
+    if (!plan.empty()) runtime_for(isolation_of(row)).kill_all(plan, SIGKILL);
+  } catch (const Error& e) {
+    log::debug("kill the processes of {}: {}", row.name, e.what());
+  }
+}
+
+void LocalEngine::stop_row(const Row& row, std::optional<int> timeout, const std::string& signal) {
+  if (!is_up(observe(row).status)) return;
+  ContainerConfig config = load_container(row).config;
+  int number = parse_signal(signal.empty() ? config.stop_signal : signal);
+  int seconds = timeout.value_or(config.request.stop_timeout.value_or(default_stop_seconds));
+  thaw(row);
+  signal_container(row, number);
+  ContainerState state;
+  if (wait_until_stopped(row, seconds < 0 ? -1 : seconds * second, state)) return;
+  kill_now(row);
+  if (wait_until_stopped(row, kill_patience, state)) return;
+  throw error(ErrorCode::timeout, "container {} does not end although it was killed", row.name)
+      .with_id("E-KILL-TIMEOUT")
+      .with_hint("a process of it hangs in the kernel; look at it: servin top " + row.name);
+}
+
+void LocalEngine::stop(const std::string& text, std::optional<int> timeout, const std::string& signal) {
+  if (!signal.empty()) parse_signal(signal);
+  stop_row(find(text), timeout, signal);
+}
+
+// Under one lock from stop to start: the tidying of a --rm container waits and then finds it running.
+void LocalEngine::restart(const std::string& text, std::optional<int> timeout) {
+  Locked c = lock_and_settle(text);
+  stop_row(c.row, timeout, "");
+  c.container.state = observe(c.row);
+  end_leftovers(c.row);
+  start_locked(c, nullptr);
+}
+
+void LocalEngine::kill(const std::string& text, const std::string& signal) {
+  int number = parse_signal(signal.empty() ? "SIGKILL" : signal);
+  Row row = find(text);
+  if (!is_up(observe(row).status)) throw not_running(*this, row.name);
+  signal_container(row, number);
+  if (number == SIGKILL) thaw(row);
+}
+
+void LocalEngine::pause(const std::string& text) {
+  Locked c = lock_and_settle(text);
+  if (c.container.state.status == Status::paused)
+    throw error(ErrorCode::conflict, "container {} is paused already", c.row.name).with_id("E-PAUSED");
+  if (c.container.state.status != Status::running) throw not_running(*this, c.row.name);
+  // The mark first: with it a kill thaws, whatever happens in between.
+  write_file(run_dir(c.row.id) + "/paused", "");
+  try {
+    runtime_for(isolation_of(c.row)).pause(read_plan(c.row.id));
+  } catch (...) {
+    ::unlink((run_dir(c.row.id) + "/paused").c_str());
+    throw;
+  }
+}
+
+void LocalEngine::unpause(const std::string& text) {
+  Locked c = lock_and_settle(text);
+  if (c.container.state.status != Status::paused)
+    throw error(ErrorCode::conflict, "container {} is not paused", c.row.name).with_id("E-NOT-PAUSED");
+  thaw(c.row);
+}
+
+namespace {
+
+// Wakes when a status file is put into the folder or the folder goes.
+class FolderWatch {
+ public:
+  explicit FolderWatch(const std::string& dir) : fd_(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK)) {
+    if (!fd_) throw_errno("watch {}", dir);
+    ::inotify_add_watch(fd_.get(), dir.c_str(), IN_MOVED_TO | IN_CREATE | IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF);
+  }
+  void wait() {
+    // The look again after a while is for a folder that went before it was watched.
+    pollfd p{fd_.get(), POLLIN, 0};
+    ::poll(&p, 1, 500);
+    char buffer[4096];
+    while (::read(fd_.get(), buffer, sizeof buffer) > 0) {
+    }
+  }
+
+ private:
+  Fd fd_;
+};
+
+}  // namespace
+
+ExitResult LocalEngine::wait(const std::string& text, const std::string& condition) {
+  if (!condition.empty() && condition != "not-running" && condition != "next-exit" && condition != "removed")
+    throw error(ErrorCode::invalid_argument, "unknown condition {}", quoted(condition))
+        .with_id("E-OPTION-VALUE")
+        .with_hint("known conditions: not-running next-exit removed");
+  Row row = find(text);
+  ContainerState state = observe(row);
+  FolderWatch watch(run_dir(row.id));
+  if (condition == "next-exit") {
+    while (!is_up(state.status)) {
+      watch.wait();
+      auto current = db_.container(row.id);
+      if (!current) throw no_such_container(text);
+      state = observe(row = *current);
+    }
+  }
+  while (is_up(state.status)) {
+    if (wait_until_stopped(row, -1, state)) break;
+    state = observe(row);
+  }
+  while (condition == "removed" && db_.container(row.id)) watch.wait();
+  return {state.exit_code, state.oom_killed, state.error};
+}
+
+}  // namespace servin::engine
