@@ -1,0 +1,380 @@
+// SPDX-License-Identifier: Apache-2.0
+// A whole shim with real programs.
+#include <csignal>
+#include <poll.h>
+#include <unistd.h>
+
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
+#include "base/strings.h"
+#include "os/file.h"
+#include "shim/client/protocol.h"
+#include "shim/shim_fixture.h"
+
+namespace servin::shim {
+namespace {
+
+std::size_t open_descriptors(pid_t pid) { return list_dir(fmt::format("/proc/{}/fd", pid)).size(); }
+
+std::uint64_t peak_memory_kib(pid_t pid) {
+  std::string status = read_file(fmt::format("/proc/{}/status", pid)).value_or("");
+  auto at = status.find("VmHWM:");
+  return at == std::string::npos ? 0 : std::strtoull(status.c_str() + at + 6, nullptr, 10);
+}
+
+/// The field "log" of each record, without unescaping.
+std::string log_texts(const std::string& path) {
+  std::string out;
+  for (const std::string& line : split(read_file(path, 64U << 20U).value_or(""), '\n'))
+    if (line.size() > 8) out += line.substr(8, line.find("\",\"stream\"") - 8);
+  return out;
+}
+
+TEST_F(ShimTest, StreamsStayApartAndTheExitComesLast) {
+  Client c = run("echo out; echo err >&2; exit 3");
+  EXPECT_GT(c.process().pid, 0);
+  Ending e = finish(c);
+  EXPECT_EQ(e.out, "out\n");
+  EXPECT_EQ(e.err, "err\n");
+  ASSERT_TRUE(e.exited);
+  EXPECT_EQ(e.status.exit_code, 3);
+  EXPECT_EQ(e.status.phase, Phase::exited);
+  EXPECT_GE(e.status.finished, e.status.started);
+  auto status = read_status(dir_);
+  ASSERT_TRUE(status);
+  EXPECT_EQ(status->phase, Phase::exited);
+  EXPECT_EQ(status->exit_code, 3);
+}
+
+TEST_F(ShimTest, LogIsDockersJsonFile) {
+  Client c = run("printf 'a\"<b>\\t\\001\\n'; printf 'no end'");
+  finish(c);
+  auto lines = split(read_file(log_).value_or(""), '\n');
+  ASSERT_EQ(lines.size(), 3U);
+  EXPECT_TRUE(lines[0].starts_with(R"({"log":"a\"\u003cb\u003e\u0009\u0001\n","stream":"stdout","time":"2)"))
+      << lines[0];
+  EXPECT_TRUE(lines[0].ends_with("Z\"}"));
+  EXPECT_TRUE(lines[1].starts_with(R"({"log":"no end","stream":"stdout")")) << lines[1];
+}
+
+TEST_F(ShimTest, SignalsBecome128PlusN) {
+  Client c = run("kill -TERM $$; sleep 100");
+  EXPECT_EQ(finish(c).status.exit_code, 128 + SIGTERM);
+}
+
+TEST_F(ShimTest, SignalsReachTheProcess) {
+  Client c = run("trap 'echo got; exit 7' USR1; echo ready; while :; do sleep 0.05; done");
+  read_until(c, "ready");
+  c.signal(SIGUSR1);
+  Ending e = finish(c);
+  EXPECT_EQ(e.out, "got\n");
+  EXPECT_EQ(e.status.exit_code, 7);
+}
+
+TEST_F(ShimTest, ALaunchThatFailsSaysWhy) {
+  try {
+    run_args({"/no/such/program"});
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ErrorCode::not_found);
+    EXPECT_EQ(e.id(), "E-COMMAND-NOT-FOUND");
+  }
+  auto status = read_status(dir_);
+  ASSERT_TRUE(status);
+  EXPECT_EQ(status->phase, Phase::failed);
+  EXPECT_NE(status->error.find("/no/such/program"), std::string::npos);
+}
+
+void with_input(SpawnRequest& q) { q.open_stdin = q.attach_stdin = true; }
+
+TEST_F(ShimTest, InputIsGivenOnAndEnds) {
+  Client c = run("cat; echo end", with_input);
+  EXPECT_TRUE(c.write_stdin("one\n"));
+  EXPECT_TRUE(c.write_stdin("two\n"));
+  c.close_stdin();
+  EXPECT_EQ(finish(c).out, "one\ntwo\nend\n");
+}
+
+TEST_F(ShimTest, WithoutInteractiveStdinIsEmpty) {
+  Client c = run("cat; echo end");
+  EXPECT_EQ(finish(c).out, "end\n");
+}
+
+TEST_F(ShimTest, InputWaitsWhileNobodyReadsIt) {
+  Client c = run("sleep 0.3; wc -c", with_input);
+  std::string block(16384, 'x');
+  std::size_t sent = 0;
+  bool refused = false;
+  while (sent < 4'000'000) {
+    if (c.write_stdin(block)) {
+      sent += block.size();
+      continue;
+    }
+    refused = true;
+    pollfd p{c.poll_fd().get(), POLLOUT, 0};
+    ::poll(&p, 1, 60'000);
+  }
+  c.close_stdin();
+  EXPECT_TRUE(refused);
+  EXPECT_EQ(finish(c).out, fmt::format("{}\n", sent));
+}
+
+TEST_F(ShimTest, AVanishedSpawnerEndsTheInput) {
+  {
+    Client c = run("cat >/dev/null; echo over", with_input);
+    EXPECT_TRUE(c.write_stdin("x"));
+  }
+  bool late = true;
+  EXPECT_EQ(wait_exit(dir_, 60'000'000'000, &late).exit_code, 0);
+  EXPECT_FALSE(late);
+  EXPECT_EQ(log_texts(log_), "over\\n");
+}
+
+TEST_F(ShimTest, TheSpawnerLosesNothingHoweverSlow) {
+  Client c = run("seq 1 400000; echo last >&2");
+  ::usleep(50'000);  // not a synchronisation: it lets the pipe fill
+  Ending e = finish(c);
+  std::string expected;
+  for (int i = 1; i <= 400000; ++i) expected += fmt::format("{}\n", i);
+  EXPECT_TRUE(e.out == expected) << e.out.size();
+  EXPECT_EQ(e.err, "last\n");
+  EXPECT_TRUE(e.exited);
+}
+
+TEST_F(ShimTest, WithoutAReaderTheWriterIsNotBlocked) {
+  Client c = run("head -c 50000000 /dev/zero | tr '\\0' 'x'; echo; echo done", [](SpawnRequest& q) {
+    q.attached = false;
+    q.log.max_size = 1'000'000;
+    q.log.max_files = 3;
+  });
+  pid_t shim = shim_;
+  Client watch = Client::connect(dir_, false, false, false);
+  std::uint64_t peak = 0;
+  Ending e;
+  while (!watch.closed()) {
+    if (auto now = peak_memory_kib(shim)) peak = now;
+    if (auto f = watch.next()) e.exited |= f->kind == Client::Kind::exited;
+    pollfd p{watch.poll_fd().get(), POLLIN, 0};
+    ::poll(&p, 1, 20);
+  }
+  EXPECT_TRUE(e.exited);
+#if !defined(__SANITIZE_ADDRESS__)
+  EXPECT_LE(peak, 20U * 1024);
+#endif
+  for (const char* name : {"", ".1", ".2"}) {
+    struct stat s{};
+    ASSERT_EQ(::stat((log_ + name).c_str(), &s), 0) << name;
+    EXPECT_LE(s.st_size, 1'000'000);
+  }
+  EXPECT_FALSE(path_exists(log_ + ".3"));
+  EXPECT_TRUE(log_texts(log_).ends_with("x\\ndone\\n"));
+}
+
+TEST_F(ShimTest, ASlowSecondClientIsCutOffAndHoldsUpNobody) {
+  Client c = run("read go; head -c 5000000 /dev/zero; echo end", with_input);
+  Client slow = Client::connect(dir_, false, true, true);
+  EXPECT_EQ(slow.process(), c.process());
+  EXPECT_TRUE(c.write_stdin("go\n"));
+  Ending e = finish(c);
+  EXPECT_EQ(e.out.size(), 5'000'004U);
+  Ending other = finish(slow);
+  EXPECT_FALSE(other.exited);
+  EXPECT_LT(other.out.size(), e.out.size());
+}
+
+TEST_F(ShimTest, LaterClientsSeeOutputInputAndExit) {
+  Client c = run("cat", [](SpawnRequest& q) {
+    q.open_stdin = true;
+    q.attached = false;
+  });
+  Client first = Client::connect(dir_, true, true, true);
+  Client second = Client::connect(dir_, false, true, true);
+  EXPECT_TRUE(first.write_stdin("hello\n"));
+  read_until(first, "hello\n");
+  read_until(second, "hello\n");
+  first.close_stdin();  // started detached: the input stays open
+  first.signal(SIGTERM);
+  EXPECT_EQ(finish(first).status.exit_code, 128 + SIGTERM);
+  EXPECT_TRUE(finish(second).exited);
+  wait_shim();
+  EXPECT_THROW(Client::connect(dir_, true, true, true), Error);
+}
+
+TEST_F(ShimTest, TerminalWithSizeAndResize) {
+  Client c =
+      run("stty size; trap 'stty size; exit' WINCH; echo ready; while :; do sleep 0.05; done", [](SpawnRequest& q) {
+        with_input(q);
+        q.terminal = true;
+        q.rows = 31;
+        q.columns = 77;
+      });
+  read_until(c, "31 77\r\nready\r\n");
+  c.resize(40, 100);
+  read_until(c, "40 100\r\n");
+  EXPECT_TRUE(finish(c).exited);
+}
+
+TEST_F(ShimTest, TerminalEchoesAndInterrupts) {
+  Client c = run("trap 'echo interrupted; exit 9' INT; echo ready; while :; do sleep 0.05; done", [](SpawnRequest& q) {
+    with_input(q);
+    q.terminal = true;
+  });
+  read_until(c, "ready");
+  EXPECT_TRUE(c.write_stdin("\x03"));
+  Ending e = finish(c);
+  EXPECT_NE(e.out.find("interrupted"), std::string::npos);
+  EXPECT_EQ(e.status.exit_code, 9);
+}
+
+TEST_F(ShimTest, AVanishedSpawnerLeavesATerminalOpen) {
+  {
+    Client c = run("echo ready; cat", [](SpawnRequest& q) {
+      with_input(q);
+      q.terminal = true;
+    });
+    read_until(c, "ready");
+  }
+  Client again = Client::connect(dir_, true, true, true);
+  EXPECT_TRUE(again.write_stdin("still here\n"));
+  read_until(again, "still here");
+  EXPECT_TRUE(again.write_stdin("\x04"));
+  EXPECT_TRUE(finish(again).exited);
+}
+
+TEST_F(ShimTest, KilledShimTakesTheContainerDown) {
+  Client c = run("echo ready; sleep 1000");
+  read_until(c, "ready");
+  ::kill(shim_, SIGKILL);
+  Ending e = finish(c);
+  EXPECT_FALSE(e.exited);
+  wait_shim();
+  if (auto process = open_pidfd(c.process())) {
+    pollfd p{process->get(), POLLIN, 0};
+    EXPECT_EQ(::poll(&p, 1, 60'000), 1);
+  }
+  EXPECT_FALSE(is_alive(c.process()));
+  bool late = true;
+  EXPECT_EQ(wait_exit(dir_, 60'000'000'000, &late).phase, Phase::running);
+  EXPECT_FALSE(late);
+}
+
+TEST_F(ShimTest, WaitHasALimit) {
+  Client c = run("echo ready; sleep 1000");
+  bool late = false;
+  EXPECT_EQ(wait_exit(dir_, 1'000'000, &late).phase, Phase::running);
+  EXPECT_TRUE(late);
+}
+
+TEST_F(ShimTest, VerbsRunAfterStartAndExit) {
+  std::string started = dir_ + "/started";
+  std::string tidied = dir_ + "/tidied";
+  Client c = run("while ! test -e " + started + "; do sleep 0.01; done", [&](SpawnRequest& q) {
+    q.after_start = {"/bin/touch", started};
+    q.after_exit = {"/bin/sh", "-c", "cp " + dir_ + "/status " + tidied};
+  });
+  EXPECT_TRUE(finish(c).exited);
+  for (int i = 0; i < 6000 && !path_exists(tidied); ++i) ::usleep(10'000);
+  // The record was there before the verb ran.
+  EXPECT_EQ(read_file(tidied), read_file(dir_ + "/status"));
+}
+
+TEST_F(ShimTest, OrphansEndWithTheContainer) {
+  Client c = run("setsid sleep 1000 & echo $!");
+  Ending e = finish(c);
+  EXPECT_TRUE(e.exited);
+  auto pid = parse_u64(trim(e.out));
+  ASSERT_TRUE(pid);
+  auto orphan = identify(static_cast<pid_t>(*pid));
+  for (int i = 0; orphan && is_alive(*orphan) && i < 6000; ++i) ::usleep(10'000);
+  EXPECT_FALSE(orphan && is_alive(*orphan));
+}
+
+TEST_F(ShimTest, ClientsThatVanishLeaveNothing) {
+  Client c = run("while read line; do echo $line; done", with_input);
+  EXPECT_TRUE(c.write_stdin("warm\n"));
+  read_until(c, "warm");
+  std::size_t before = open_descriptors(shim_);
+  for (int i = 0; i < 300; ++i) {
+    Client other = Client::connect(dir_, i % 2 == 0, true, true);
+    if (i % 3 == 0) other.resize(10, 10);
+    bool taken = i % 2 != 0 || other.write_stdin("x\n");
+    EXPECT_TRUE(taken);
+  }
+  EXPECT_TRUE(c.write_stdin("after\n"));
+  read_until(c, "after");
+  EXPECT_LE(open_descriptors(shim_), before + 1);
+  c.close_stdin();
+  EXPECT_TRUE(finish(c).exited);
+}
+
+TEST_F(ShimTest, FramesThatMakeNoSenseEndTheirConnectionOnly) {
+  Client c = run("while read line; do echo $line; done", with_input);
+  std::string path = dir_ + "/" + socket_name;
+  for (int i = 0; i < 200; ++i) {
+    Fd socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path.copy(address.sun_path, sizeof address.sun_path - 1);
+    ASSERT_EQ(::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+    std::string frame;
+    if (i % 2 == 1) {
+      std::string hello{1, 1, 1, 1, 1};
+      ASSERT_EQ(::send(socket.get(), hello.data(), hello.size(), MSG_NOSIGNAL), 5);
+    }
+    for (int n = 0; n <= i % 37; ++n) frame += static_cast<char>((i * 31 + n * 17) % 256);
+    // Input frames are well formed whatever they hold: not these.
+    if (frame[0] == 2) frame[0] = 77;
+    ::send(socket.get(), frame.data(), frame.size(), MSG_NOSIGNAL);
+    std::string huge(input_chunk + 5000, 'x');
+    ::send(socket.get(), huge.data(), huge.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  }
+  EXPECT_TRUE(c.write_stdin("alive\n"));
+  read_until(c, "alive");
+  c.close_stdin();
+  EXPECT_EQ(finish(c).status.exit_code, 0);
+}
+
+TEST_F(ShimTest, ManyWaitersAreAllTold) {
+  Client c = run("read x", with_input);
+  std::vector<Client> waiting;
+  for (int i = 0; i < 63; ++i) waiting.push_back(Client::connect(dir_, false, false, false));
+  try {
+    Client::connect(dir_, false, false, false);
+    FAIL() << "one more than there is room for";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ErrorCode::resource_exhausted);
+  }
+  c.close_stdin();
+  EXPECT_TRUE(finish(c).exited);
+  for (Client& w : waiting) EXPECT_TRUE(finish(w).exited);
+}
+
+TEST_F(ShimTest, DamagedStatusIsNamed) {
+  write_file(dir_ + "/status", "garbage");
+  try {
+    read_status(dir_);
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ErrorCode::data_loss);
+    EXPECT_NE(e.message().find(dir_), std::string::npos);
+  }
+}
+
+TEST_F(ShimTest, DeepRunFoldersWork) {
+  std::string deep = dir_;
+  for (int i = 0; i < 4; ++i) deep += "/" + std::string(60, 'd');
+  make_dirs(deep);
+  std::string top = dir_;
+  dir_ = deep;
+  Client c = run("read x", with_input);
+  EXPECT_FALSE(Client::connect(dir_, false, false, false).closed());
+  c.close_stdin();
+  EXPECT_TRUE(finish(c).exited);
+  dir_ = top;
+}
+
+}  // namespace
+}  // namespace servin::shim
