@@ -296,6 +296,15 @@ class IgnorePipeSignal {
 
 }  // namespace
 
+void caller_size(std::uint16_t& rows, std::uint16_t& columns) {
+  for (int fd : {STDOUT_FILENO, STDIN_FILENO, STDERR_FILENO})
+    if (auto size = window_size(fd)) {
+      rows = size->rows;
+      columns = size->columns;
+      return;
+    }
+}
+
 PumpResult pump_attachment(Attachment& attachment, const PumpOptions& options) {
   IgnorePipeSignal guard;
   return Pump(attachment, options).run();

@@ -3,6 +3,7 @@
 // forwarding, back-pressure both ways.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -39,6 +40,9 @@ struct PumpResult {
 /// "ctrl-p,ctrl-q", "a,ctrl-]", "ctrl-@": single characters and ctrl-X with X one of a-z @ [ \ ] ^ _. The bytes that
 /// they send. Throws invalid_argument naming the key.
 std::string parse_detach_keys(std::string_view text);
+
+/// The size of the caller's terminal for a request (Attach, Exec); both stay as they are when there is none.
+void caller_size(std::uint16_t& rows, std::uint16_t& columns);
 
 /// Runs until the container's process ends, the caller detaches, or the connection ends. Container bytes go unmixed to
 /// `out` and `err`; while these cannot take more, the container waits. The terminal's settings are back when it returns

@@ -41,6 +41,7 @@ int start_attached(Context& context, const Parsed& parsed) {
   engine::Container container = context.engine().inspect(name);
   bool input = parsed.flag("interactive") && container.config.request.open_stdin;
   engine::AttachRequest attach{.stdin_ = input, .out = true, .err = true, .logs = false};
+  if (container.config.request.tty) caller_size(attach.rows, attach.columns);
   auto attachment = context.engine().start(name, &attach);
   PumpOptions options;
   options.terminal = container.config.request.tty;

@@ -72,6 +72,7 @@ int run_handler(Context& context, const Parsed& parsed) {
   if (!run.detach_keys.empty()) parse_detach_keys(run.detach_keys);
   IdFile id_file(run.id_file);
   engine::AttachRequest attach{.stdin_ = run.attach_stdin, .out = run.attach_out, .err = run.attach_err, .logs = false};
+  if (run.create.tty) caller_size(attach.rows, attach.columns);
   engine::Engine::Created created;
   auto attachment = context.engine().run(run.create, run.detach ? nullptr : &attach, created);
   id_file.write(created.id);
@@ -85,6 +86,7 @@ int run_handler(Context& context, const Parsed& parsed) {
   options.attach_stdin = run.attach_stdin;
   options.sig_proxy = run.signal_proxy;
   options.detach_keys = run.detach_keys;
+  options.kill_on_closed_output = run.create.auto_remove;
   options.name = run.create.name.empty() ? created.id.substr(0, 12) : run.create.name;
   return pump(*attachment, options);
 }

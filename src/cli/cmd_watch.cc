@@ -93,6 +93,7 @@ int exec_handler(Context& context, const Parsed& parsed) {
   options.detach_keys = parsed.value_or("detach-keys", "");
   options.name = parsed.args[0];
   if (!options.detach_keys.empty()) parse_detach_keys(options.detach_keys);
+  if (request.tty) caller_size(request.rows, request.columns);
   auto attachment = context.engine().exec(parsed.args[0], request, detach);
   return detach || !attachment ? 0 : pump(*attachment, options);
 }
@@ -130,6 +131,7 @@ int attach_handler(Context& context, const Parsed& parsed) {
   options.sig_proxy = !parsed.has("sig-proxy") || parsed.flag("sig-proxy");
   options.detach_keys = parsed.value_or("detach-keys", "");
   options.name = container.name();
+  options.redraw = true;
   return pump(*attachment, options);
 }
 

@@ -41,7 +41,8 @@ struct AttachRequest {
   bool stdin_ = false;
   bool out = true;
   bool err = true;
-  bool logs = false;  // what was written before, first
+  bool logs = false;                    // what was written before, first
+  std::uint16_t rows = 0, columns = 0;  // of the caller's terminal, so that the program starts with that size
 };
 
 using ProgressSink = std::function<void(const Progress&)>;

@@ -163,6 +163,7 @@ struct ExecRequest {
   bool tty = false;
   bool open_stdin = false;
   bool privileged = false;
+  std::uint16_t rows = 0, columns = 0;  // tty: of the caller's terminal
 };
 
 struct LogRequest {

@@ -79,7 +79,12 @@ ContainerState LocalEngine::observe(const Row& row) {
       if (is_alive(status->shim)) return state;
       return lost(state, "the supervisor was killed while it started the container", now());
     case shim::Phase::running:
-      if (!is_alive(status->shim)) return lost(state, "the supervisor was killed", now());
+      if (!is_alive(status->shim)) {
+        // It may have written its last word and ended between the two looks.
+        auto last = read_status_or_lost(dir);
+        if (last && last->phase != shim::Phase::running) return observe(row);
+        return lost(state, "the supervisor was killed", now());
+      }
       state.pid = status->process.pid;
       state.status = path_exists(dir + "/paused") ? Status::paused : Status::running;
       return state;
