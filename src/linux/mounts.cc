@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "linux/mount.h"
+#include "linux/mounts.h"
 
 #include <cerrno>
 #include <fcntl.h>

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// linux/: thin typed wrappers over kernel calls, without policy. This file: the mount API of Linux 5.2 (open_tree,
-// move_mount, fsopen, fsconfig, fsmount) and mount_setattr (5.12). Mounts are descriptors until they are attached, and
-// are attached onto descriptors, so that no path is looked up twice.
+// linux/: thin typed wrappers over kernel calls, without policy (no file here has the name of a kernel header:
+// <linux/mount.h> would find it). This file: the mount API of Linux 5.2 (open_tree, move_mount, fsopen, fsconfig,
+// fsmount) and mount_setattr (5.12). Mounts are descriptors until they are attached, and are attached onto descriptors,
+// so that no path is looked up twice.
 #pragma once
 
 #include <cstdint>
