@@ -112,6 +112,13 @@ void write_tree(archive::TarWriter& tar) {
   tar.finish();
 }
 
+std::string built_in_layer() {
+  archive::StringSink sink;
+  archive::TarWriter tar(sink);
+  write_tree(tar);
+  return sink.take();
+}
+
 oci::ImageConfig base_config(const oci::Digest& diff) {
   oci::ImageConfig config;
   config.platform = oci::Platform::host();
@@ -137,22 +144,25 @@ bool is_built_in(const std::string& text) {
   }
 }
 
+const oci::Digest& built_in_diff() {
+  static const oci::Digest digest = oci::Digest::of(built_in_layer());
+  return digest;
+}
+
 void make_built_in(ImageStore& store) {
   // Of many first runs at once one makes it.
   make_dirs(store.paths().root, 0711);
   FileLock lock = FileLock::acquire(store.paths().root + "/base.lock", "the built-in image", lock_timeout);
   if (store.database().reference(std::string(built_in_reference))) return;
   store.sweep();
-  archive::StringSink sink;
-  archive::TarWriter tar(sink);
-  write_tree(tar);
+  std::string tar = built_in_layer();
   ProgressSink quiet;
   Intake intake(store, LoadOptions{}, quiet, std::string(built_in_reference));
   LayerSource layer;
   layer.name = "the built-in layer";
-  layer.size = sink.text().size();
-  layer.diff = layer.digest = oci::Digest::of(sink.text());
-  layer.open = [&] { return std::make_unique<archive::MemorySource>(sink.text()); };
+  layer.size = tar.size();
+  layer.diff = layer.digest = oci::Digest::of(tar);
+  layer.open = [&] { return std::make_unique<archive::MemorySource>(tar); };
   std::vector<LayerSource> layers;
   layers.push_back(std::move(layer));
   std::size_t number = intake.plan(std::move(layers));

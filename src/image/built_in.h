@@ -15,6 +15,8 @@ constexpr std::string_view built_in_reference = "localhost/servin/base:latest";
 
 /// "base", "base:latest" and the full form.
 bool is_built_in(const std::string& text);
+/// The diff id of its one layer.
+const oci::Digest& built_in_diff();
 void make_built_in(ImageStore& store);
 
 }  // namespace servin::image

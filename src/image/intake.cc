@@ -4,13 +4,12 @@
 #include <algorithm>
 #include <fcntl.h>
 
-#include <sys/stat.h>
-#include <sys/xattr.h>
-
 #include "base/log.h"
 #include "base/strings.h"
 #include "base/time.h"
 #include "image/intake_job.h"
+#include "image/planned.h"
+#include "image/unpack.h"
 #include "os/file.h"
 
 namespace servin::image {
@@ -19,7 +18,6 @@ namespace {
 
 constexpr std::int64_t report_interval = 100'000'000;  // ns
 constexpr std::size_t max_layers = 500;                // overlayfs stacks no more
-constexpr const char* opaque_xattr = "trusted.overlay.opaque";
 
 /// Passes on what it reads, and on the way hashes it, counts it and keeps a copy in a file.
 class KeepingSource : public archive::ByteSource {
@@ -59,31 +57,6 @@ Error mismatch(const std::string& layer, std::string_view what, const oci::Diges
       .with_hint("the archive is damaged: get or make it again");
 }
 
-/// Tells whether a layer has an entry for its root, and else leaves the usual mode there.
-class RootMark {
- public:
-  explicit RootMark(const Fd& dir) : dir_(dir) {
-    if (::fchmod(dir.get(), mark) != 0) throw_errno("set the mode of a layer's root");
-  }
-  bool untouched() {
-    struct stat st{};
-    if (::fstat(dir_.get(), &st) != 0) throw_errno("read a layer's root");
-    if ((st.st_mode & 07777U) != mark) return false;
-    if (::fchmod(dir_.get(), 0755) != 0) throw_errno("set the mode of a layer's root");
-    return true;
-  }
-
- private:
-  static constexpr mode_t mark = 01000;  // no image gives its root away like that
-  const Fd& dir_;
-};
-
-bool is_opaque(const Fd& layer) {
-  std::string path = "/proc/self/fd/" + std::to_string(layer.get());
-  char value = 0;
-  return ::getxattr(path.c_str(), opaque_xattr, &value, 1) == 1 && value == 'y';
-}
-
 }  // namespace
 
 Intake::Intake(ImageStore& store, const LoadOptions& options, const ProgressSink& progress, std::string name)
@@ -97,6 +70,16 @@ void Intake::report(const char* step, std::uint64_t done, std::uint64_t total, b
   if (!finished && time - reported_ < report_interval) return;
   reported_ = time;
   progress_(Progress{step, name_, done, total, finished});
+}
+
+void Intake::claim(const PlannedImage& image) {
+  auto row = store_.database().image(oci::Digest::of(image.config).str());
+  if (!row) return;
+  std::vector<std::string> names;
+  for (const oci::Descriptor& layer : oci::parse_manifest(row->manifest_json).layers)
+    names.push_back(layer.digest.hex());
+  for (const oci::Digest& chain : oci::chain_ids(image.parsed.diff_ids)) names.push_back(chain.hex());
+  lease_.claim(names);
 }
 
 Intake::Job& Intake::job_for(LayerSource source, const oci::Digest& chain) {
@@ -184,11 +167,7 @@ void Intake::run(Job& job, std::size_t number) {
   auto tar = pipeline(job, blob);
   if (!job.have_layer) {
     job.unpack = store_.layers().begin();
-    RootMark root(job.unpack->dir());
-    job.result = archive::extract_layer(*tar, job.unpack->dir(), extract);
-    if (root.untouched()) job.result.implied_folders.insert(job.result.implied_folders.begin(), ".");
-    if (job.result.opaque_root && ::fsetxattr(job.unpack->dir().get(), opaque_xattr, "y", 1, 0) != 0)
-      throw_errno("{}: mark the root as opaque", job.source.name);
+    job.result = unpack_layer(*tar, job.unpack->dir(), extract);
   }
   // The digests cover what follows the tar's end too.
   archive::drain(*tar, extract.limits.max_bytes);

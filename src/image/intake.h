@@ -42,12 +42,16 @@ struct FinishedImage {
   std::vector<oci::Digest> diff_ids;
 };
 
+struct PlannedImage;
+
 class Intake {
  public:
   Intake(ImageStore& store, const LoadOptions& options, const ProgressSink& progress, std::string name);
   ~Intake();
 
   const Scratch& scratch() const { return lease_.scratch(); }
+  /// Keeps collections away from what an image of the store needs (see Lease).
+  void claim(const PlannedImage& image);
   /// The layers of one image, lowest first. Nothing is read yet. The number is for layers().
   std::size_t plan(std::vector<LayerSource> layers);
   /// Reads and unpacks what all planned images need and the store has not got.

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/strings.h"
 #include "image/lease.h"
+#include "image/names.h"
 #include "image/scratch.h"
 #include "image/store.h"
 
@@ -27,14 +28,8 @@ Error in_use_error(const std::string& text, const std::string& users, bool runni
 
 /// The reference that `text` names, when it names one of the image's references.
 std::string reference_named(const Image& image, const std::string& text) {
-  try {
-    for (const std::string prefix : {"", "localhost/"}) {
-      std::string full = oci::Reference::parse(prefix + text).str();
-      if (std::ranges::find(image.references, full) != image.references.end()) return full;
-    }
-  } catch (const Error&) {
-    // An id.
-  }
+  for (const std::string& reference : image.references)
+    if (names_it(text, reference)) return reference;
   return "";
 }
 

@@ -8,28 +8,13 @@
 #include "base/log.h"
 #include "base/strings.h"
 #include "image/built_in.h"
+#include "image/names.h"
 #include "image/scratch.h"
+#include "os/file.h"
 
 namespace servin::image {
 
 namespace {
-
-constexpr std::string_view digest_prefix = "sha256:";
-
-/// The names under which `text` may be known, the likeliest first. Empty when it cannot be a name.
-std::vector<oci::Reference> candidates(const std::string& text) {
-  if (text.starts_with(digest_prefix) || is_full_id(text)) return {};
-  std::vector<oci::Reference> names = {oci::Reference::parse(text)};
-  // podman and buildah call what they make localhost/NAME; a local match wins.
-  if (text.find('/') == std::string::npos && names[0].registry == "docker.io")
-    names.push_back(oci::Reference::parse("localhost/" + text));
-  return names;
-}
-
-std::string hex_prefix(const std::string& text) {
-  std::string hex = text.starts_with(digest_prefix) ? text.substr(digest_prefix.size()) : text;
-  return is_id_prefix(hex) ? hex : "";
-}
 
 void check_platform(const Image& image, const std::string& text, const std::string& platform) {
   if (platform.empty()) return;
@@ -81,7 +66,7 @@ std::optional<Image> ImageStore::find(const std::string& text) {
   std::vector<oci::Reference> names;
   std::optional<Error> not_a_name;
   try {
-    names = candidates(text);
+    names = names_of(text);
   } catch (const Error& e) {
     not_a_name = e;
   }
@@ -92,7 +77,7 @@ std::optional<Image> ImageStore::find(const std::string& text) {
       if (auto row = db_.image(*id)) return Image::from_row(*row, db_.references_of(*id));
     }
   }
-  if (std::string hex = hex_prefix(text); !hex.empty()) {
+  if (std::string hex = id_prefix(text); !hex.empty()) {
     std::vector<state::ImageRow> rows = db_.images_by_prefix(hex);
     if (rows.size() > 1)
       throw error(ErrorCode::conflict, "{} is the start of several images' ids", text)
@@ -151,7 +136,22 @@ void ImageStore::tag(const std::string& image, const std::string& reference) {
   if (!name.digest.empty())
     throw error(ErrorCode::invalid_argument, "cannot tag as {}: a digest names content, it cannot be given", reference)
         .with_hint("write NAME:TAG");
+  if (name.str() == built_in_reference)
+    throw error(ErrorCode::invalid_argument, "cannot tag as {}: it is the built-in image's name", reference)
+        .with_hint("choose another name");
   db_.set_reference(name.str(), found.id);
+}
+
+bool ImageStore::is_whole(const state::ImageRow& row) {
+  try {
+    for (const oci::Descriptor& layer : oci::parse_manifest(row.manifest_json).layers)
+      if (!path_exists(paths_.blob(layer.digest.hex()))) return false;
+    for (const oci::Digest& chain : oci::chain_ids(oci::parse_image_config(row.config_json).diff_ids))
+      if (!layers_.has(chain)) return false;
+  } catch (const Error&) {
+    return false;
+  }
+  return true;
 }
 
 std::vector<ImageStore::LayerHistory> ImageStore::history(const Image& image) {

@@ -75,6 +75,8 @@ class ImageStore {
   Pruned prune(const std::function<bool(const Image&)>& wanted, bool dry_run);
   /// Blobs and layers that no image refers to and that no running load is about to use go to the trash. In bytes.
   std::uint64_t collect_garbage(bool dry_run);
+  /// Are all its blobs and layers there (by name; verify() looks inside)?
+  bool is_whole(const state::ImageRow& row);
   /// What killed processes left: scratch folders, and then what was on its way into the store. Every command that
   /// writes to the store begins with it; costs one listing of an empty folder.
   void sweep();

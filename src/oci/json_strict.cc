@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/strings.h"
+#include "oci/json_list.h"
 
 namespace servin::oci::detail {
 
@@ -138,3 +139,13 @@ std::vector<std::string> Node::strings_or_empty(const char* key) const {
 }
 
 }  // namespace servin::oci::detail
+
+namespace servin::oci {
+
+std::vector<std::string> parse_string_list(std::string_view json, std::string_view what) {
+  constexpr std::size_t limit = 1U << 20U;
+  detail::Json document = detail::parse_strict(json, limit, what);
+  return detail::Node(document, std::string(what)).strings();
+}
+
+}  // namespace servin::oci

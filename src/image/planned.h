@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// What an archive holds, read from its documents, before any layer is touched.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "image/bundle.h"
+#include "image/intake.h"
+#include "image/load.h"
+
+namespace servin::image {
+
+struct PlannedImage {
+  std::string config;    // document
+  std::string manifest;  // document; empty: the archive has none, one will be made
+  oci::ImageConfig parsed;
+  std::vector<LayerSource> layers;
+  std::vector<std::string> references;  // full forms
+};
+
+/// index.json and what it leads to. `name` is the archive's, for messages and for bare tags.
+std::vector<PlannedImage> plan_oci(const Bundle& bundle, const std::string& name, const std::string& platform);
+/// manifest.json of `docker save`.
+std::vector<PlannedImage> plan_docker(const Bundle& bundle, const std::string& name, const std::string& platform);
+
+/// The error for documents that contradict themselves or each other.
+Error invalid_image(const std::string& archive, const std::string& why);
+/// Each layer with its diff id; throws when the config has another number of them than the manifest.
+void pair_layers(PlannedImage& image, const std::string& archive);
+
+}  // namespace servin::image

@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "image/verify.h"
+
+#include <algorithm>
+#include <fcntl.h>
+#include <map>
+#include <set>
+
+#include <sys/stat.h>
+
+#include "archive/extract.h"
+#include "base/id.h"
+#include "base/log.h"
+#include "base/strings.h"
+#include "base/time.h"
+#include "image/compare.h"
+#include "image/lease.h"
+#include "image/scratch.h"
+#include "image/unpack.h"
+#include "os/file.h"
+
+namespace servin::image {
+
+namespace {
+
+constexpr std::int64_t report_interval = 100'000'000;  // ns
+
+/// What the images of the store need, and who needs it.
+struct Layer {
+  oci::Digest chain, diff, blob;
+  std::vector<oci::Digest> below;  // chains, topmost first
+};
+struct Needs {
+  std::map<std::string, std::vector<std::string>> blobs;  // hex -> image ids
+  std::map<std::string, std::uint64_t> sizes;
+  std::map<std::string, Layer> layers;  // by chain, hex
+};
+
+class Verifier {
+ public:
+  Verifier(ImageStore& store, bool repair, const ProgressSink& progress)
+      : store_(store), repair_(repair), progress_(progress), lease_(store.paths()) {}
+
+  Verified run() {
+    check_images();
+    claim();
+    for (const auto& [hex, images] : needs_.blobs) check_blob(hex);
+    for (const auto& [hex, layer] : needs_.layers) check_layer(layer);
+    if (repair_) drop_damaged();
+    report("checking", true);
+    return std::move(result_);
+  }
+
+ private:
+  void check_images() {
+    for (const state::ImageRow& row : store_.database().images()) {
+      ++result_.images;
+      try {
+        check_documents(row);
+        add_needs(row);
+      } catch (const Error& e) {
+        Finding& finding = add("image " + row.id, e.what(), "remove it and load it again: servin rmi " + row.id);
+        if (repair_) finding.repaired = drop_image(row.id);
+      }
+    }
+  }
+
+  static void check_documents(const state::ImageRow& row) {
+    if (oci::Digest::of(row.config_json).str() != row.id)
+      throw Error(ErrorCode::data_loss, "its config does not have its digest");
+    if (oci::Digest::of(row.manifest_json).str() != row.manifest_digest)
+      throw Error(ErrorCode::data_loss, "its manifest does not have its digest");
+  }
+
+  void add_needs(const state::ImageRow& row) {
+    oci::Manifest manifest = oci::parse_manifest(row.manifest_json);
+    std::vector<oci::Digest> diffs = oci::parse_image_config(row.config_json).diff_ids;
+    std::vector<oci::Digest> chain = oci::chain_ids(diffs);
+    if (manifest.layers.size() != chain.size())
+      throw Error(ErrorCode::data_loss, "its config and manifest name different numbers of layers");
+    Layer layer;
+    for (std::size_t i = 0; i < chain.size(); ++i) {
+      const std::string& hex = manifest.layers[i].digest.hex();
+      needs_.blobs[hex].push_back(row.id);
+      needs_.sizes[hex] = manifest.layers[i].size;
+      layer.chain = chain[i];
+      layer.diff = diffs[i];
+      layer.blob = manifest.layers[i].digest;
+      needs_.layers[chain[i].hex()] = layer;
+      layer.below.insert(layer.below.begin(), chain[i]);
+    }
+  }
+
+  void claim() {
+    std::vector<std::string> names;
+    for (const auto& [hex, images] : needs_.blobs) names.push_back(hex);
+    for (const auto& [hex, layer] : needs_.layers) names.push_back(hex);
+    lease_.claim(names);
+    for (const auto& [hex, size] : needs_.sizes) total_ += 2 * size;
+  }
+
+  void check_blob(const std::string& hex) {
+    ++result_.blobs;
+    std::string path = store_.paths().blob(hex);
+    std::string problem;
+    try {
+      if (!path_exists(path)) {
+        problem = "is not there";
+      } else if (hash_file(path) != hex) {
+        problem = "does not have its digest";
+      }
+    } catch (const Error& e) {
+      problem = e.what();
+    }
+    if (problem.empty()) return;
+    bad_blobs_.insert(hex);
+    Finding& finding = add("blob sha256:" + hex, problem, "load again: " + join(names_of(needs_.blobs[hex]), ", "));
+    if (!repair_) return;
+    // Out of the way, so that the next load writes it anew.
+    move_to_trash(store_.paths(), path);
+    finding.repaired = false;
+  }
+
+  std::string hash_file(const std::string& path) {
+    Fd file = open_file(path, O_RDONLY | O_NOFOLLOW);
+    ::posix_fadvise(file.get(), 0, 0, POSIX_FADV_SEQUENTIAL);
+    Sha256 hash;
+    while (std::size_t n = read_some(file, buffer_.data(), buffer_.size(), path)) {
+      hash.update(buffer_.data(), n);
+      done_ += n;
+      report("checking", false);
+    }
+    return hash.finish_hex();
+  }
+
+  /// Unpacks the blob once more beside the layer and compares the two trees.
+  void check_layer(const Layer& layer) {
+    ++result_.layers;
+    std::string object = "layer " + layer.chain.str();
+    LayerStore& layers = store_.layers();
+    bool there = layers.has(layer.chain);
+    if (bad_blobs_.contains(layer.blob.hex())) {
+      if (!there) add(object, "is not there, and its blob is damaged", "load its image again");
+      return;
+    }
+    try {
+      auto fresh = layers.begin();
+      std::uint64_t bytes = unpack(layer, fresh->dir());
+      std::string difference = there ? compare_trees(layers.open(layer.chain), fresh->dir()) : "is not there";
+      if (difference.empty()) return;
+      Finding& finding = add(object, difference, "servin system doctor --repair");
+      if (!repair_) return;
+      // A container that runs on the damaged folder keeps it until it ends.
+      if (there) layers.remove(layer.chain);
+      fresh->commit(layer.chain, layer.diff, bytes);
+      finding.repaired = true;
+      finding.fix.clear();
+    } catch (const Error& e) {
+      add(object, e.what(), "load its image again");
+    }
+  }
+
+  std::uint64_t unpack(const Layer& layer, const Fd& dir) {
+    Fd file = open_file(store_.paths().blob(layer.blob.hex()), O_RDONLY | O_NOFOLLOW);
+    std::unique_ptr<archive::ByteSource> source =
+        std::make_unique<archive::FdSource>(std::move(file), "blob " + layer.blob.str());
+    source = std::make_unique<archive::TeeHashSource>(std::move(source), nullptr, &done_);
+    auto tar = archive::read_ahead(archive::open_auto(std::move(source)));
+    archive::ExtractResult result = unpack_layer(*tar, dir, {});
+    std::vector<Fd> below;
+    std::vector<const Fd*> lower;
+    below.reserve(layer.below.size());
+    for (const oci::Digest& chain : layer.below)
+      if (store_.layers().has(chain)) lower.push_back(&below.emplace_back(store_.layers().open(chain)));
+    if (!lower.empty() && !result.opaque_root) archive::inherit_folders(dir, result.implied_folders, lower);
+    report("checking", false);
+    return result.bytes;
+  }
+
+  std::vector<std::string> names_of(const std::vector<std::string>& ids) {
+    std::set<std::string> names;
+    for (const std::string& id : ids) {
+      std::vector<std::string> references = store_.database().references_of(id);
+      if (references.empty()) names.insert(id);
+      for (const std::string& reference : references) names.insert(oci::Reference::parse(reference).familiar());
+    }
+    return {names.begin(), names.end()};
+  }
+
+  /// Images whose blobs are damaged go, unless a container stands on them.
+  void drop_damaged() {
+    for (Finding& finding : result_.findings) {
+      if (!finding.object.starts_with("blob ")) continue;
+      bool all = true;
+      for (const std::string& id : needs_.blobs[finding.object.substr(12)]) all = drop_image(id) && all;
+      finding.repaired = all;
+      if (!all) finding.detail += "; containers use an image that needs it, which stays";
+    }
+  }
+
+  bool drop_image(const std::string& id) {
+    FileLock lock = lock_store(store_.paths());
+    return store_.database().remove_image(id);
+  }
+
+  Finding& add(std::string object, std::string detail, std::string fix) {
+    return result_.findings.emplace_back(Finding{std::move(object), std::move(detail), std::move(fix), false});
+  }
+
+  void report(const char* step, bool finished) {
+    if (!progress_) return;
+    std::int64_t time = monotonic_ns();
+    if (!finished && time - reported_ < report_interval) return;
+    reported_ = time;
+    progress_(Progress{step, "the image store", finished ? total_ : done_.load(), total_, finished});
+  }
+
+  ImageStore& store_;
+  bool repair_;
+  const ProgressSink& progress_;
+  Lease lease_;
+  Needs needs_;
+  std::set<std::string> bad_blobs_;
+  Verified result_;
+  std::string buffer_ = std::string(256U << 10U, '\0');
+  std::atomic<std::uint64_t> done_ = 0;
+  std::uint64_t total_ = 0;
+  std::int64_t reported_ = 0;
+};
+
+}  // namespace
+
+Verified verify(ImageStore& store, bool repair, const ProgressSink& progress) {
+  store.sweep();
+  Verified result = Verifier(store, repair, progress).run();
+  if (repair) store.collect_garbage(false);  // after the verifier's own lease
+  return result;
+}
+
+}  // namespace servin::image
