@@ -11,6 +11,7 @@
 
 #include "base/strings.h"
 #include "os/file.h"
+#include "shim/client/log_reader.h"
 #include "shim/client/protocol.h"
 #include "shim/shim_fixture.h"
 
@@ -350,6 +351,42 @@ TEST_F(ShimTest, ManyWaitersAreAllTold) {
   c.close_stdin();
   EXPECT_TRUE(finish(c).exited);
   for (Client& w : waiting) EXPECT_TRUE(finish(w).exited);
+}
+
+TEST_F(ShimTest, FollowingALogSeesEverythingAcrossRotation) {
+  Client c = run("seq 1 20000; read x; seq 20001 40000", [](SpawnRequest& q) {
+    with_input(q);
+    q.log.max_size = 3'000'000;
+    q.log.max_files = 5;
+  });
+  read_until(c, "20000\n");
+  std::string seen;
+  LogQuery query;
+  query.follow = true;
+  read_log(log_, dir_, query, [&](const LogRecord& r) {
+    seen += r.text;
+    if (r.text == "20000\n") c.close_stdin();
+    while (c.next()) {
+    }
+    return true;
+  });
+  std::string expected;
+  for (int i = 1; i <= 40000; ++i) expected += fmt::format("{}\n", i);
+  EXPECT_TRUE(seen == expected) << seen.size();
+}
+
+TEST_F(ShimTest, FollowingEndsAtOnceWhenNothingRuns) {
+  Client c = run("echo over");
+  finish(c);
+  wait_shim();
+  std::string seen;
+  LogQuery query;
+  query.follow = true;
+  read_log(log_, dir_, query, [&](const LogRecord& r) {
+    seen += r.text;
+    return true;
+  });
+  EXPECT_EQ(seen, "over\n");
 }
 
 TEST_F(ShimTest, DamagedStatusIsNamed) {
