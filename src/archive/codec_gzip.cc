@@ -60,14 +60,79 @@ struct Isal {
   decltype(&::isal_inflate) inflate = nullptr;
 };
 
+// The header of a gzip member, byte by byte. ISA-L forgets its flags when the input ends inside of it.
+class GzipHeader {
+ public:
+  // Takes what belongs to the header off `in`; says how many bytes that was. done() when it is complete.
+  std::size_t run(const unsigned char* in, std::size_t size) {
+    std::size_t used = 0;
+    while (used < size && state_ != State::done) take(in[used++]);
+    return used;
+  }
+  bool done() const { return state_ == State::done; }
+
+ private:
+  enum class State { fixed, extra_length, extra, name, comment, checksum, done };
+  static constexpr unsigned char has_checksum = 2, has_extra = 4, has_name = 8, has_comment = 16, reserved = 0xe0;
+
+  void take(unsigned char c) {
+    ++count_;
+    switch (state_) {
+      case State::fixed: {
+        static constexpr unsigned char magic[] = {0x1f, 0x8b, 8};
+        bool wrong = count_ <= 3 && c != magic[count_ - 1];
+        if (count_ == 4) flags_ = c;
+        if (wrong || (flags_ & reserved) != 0) throw damaged_error("gzip stream is damaged: bad header");
+        if (count_ == 10) enter(State::extra_length);
+        break;
+      }
+      case State::extra_length:
+        length_ |= static_cast<std::size_t>(c) << (8 * (count_ - 1));
+        if (count_ == 2) enter(State::extra);
+        break;
+      case State::extra:
+        if (count_ == length_) enter(State::name);
+        break;
+      case State::name:
+        if (c == 0) enter(State::comment);
+        break;
+      case State::comment:
+        if (c == 0) enter(State::checksum);
+        break;
+      case State::checksum:
+        if (count_ == 2) enter(State::done);
+        break;
+      case State::done:
+        break;
+    }
+  }
+  // The next part that is there.
+  void enter(State next) {
+    count_ = 0;
+    if (next == State::extra_length && (flags_ & has_extra) == 0) next = State::name;
+    if (next == State::extra && length_ == 0) next = State::name;
+    if (next == State::name && (flags_ & has_name) == 0) next = State::comment;
+    if (next == State::comment && (flags_ & has_comment) == 0) next = State::checksum;
+    if (next == State::checksum && (flags_ & has_checksum) == 0) next = State::done;
+    state_ = next;
+  }
+
+  State state_ = State::fixed;
+  std::size_t count_ = 0;  // bytes of the part
+  std::size_t length_ = 0;
+  unsigned char flags_ = 0;
+};
+
 class IsalCodec : public Codec {
  public:
   explicit IsalCodec(const Isal& isal) : isal_(isal), state_(std::make_unique<Room>()) { restart(); }
 
   Step run(const unsigned char* in, std::size_t in_size, unsigned char* out, std::size_t out_size) override {
+    std::size_t header = header_.run(in, in_size);
+    if (!header_.done()) return {header, 0, false};
     inflate_state& s = state_->state;
-    s.next_in = const_cast<unsigned char*>(in);
-    s.avail_in = clamp(in_size);
+    s.next_in = const_cast<unsigned char*>(in + header);
+    s.avail_in = clamp(in_size - header);
     s.next_out = out;
     s.avail_out = clamp(out_size);
     int code = isal_.inflate(&s);
@@ -78,7 +143,8 @@ class IsalCodec : public Codec {
   }
   void restart() override {
     isal_.init(&state_->state);
-    state_->state.crc_flag = ISAL_GZIP;
+    state_->state.crc_flag = ISAL_GZIP_NO_HDR_VER;  // the trailer is checked
+    header_ = GzipHeader();
   }
 
  private:
@@ -89,6 +155,7 @@ class IsalCodec : public Codec {
   };
   const Isal& isal_;
   std::unique_ptr<Room> state_;
+  GzipHeader header_;
 };
 
 // A library whose structures differ from the header that we were built with must not be used: it shows here.
