@@ -18,8 +18,8 @@ struct SparseChunk {
 };
 
 struct TarEntry {
-  std::string path;  // as stored: may be absolute, hold "..", end in '/'
-  std::string link;  // target of hard links and symlinks
+  std::string path = {};  // as stored: may be absolute, hold "..", end in '/'
+  std::string link = {};  // target of hard links and symlinks
   TarType type = TarType::file;
   std::uint32_t mode = 0644;  // permission bits with setuid, setgid and sticky
   std::uint32_t uid = 0;
@@ -29,9 +29,9 @@ struct TarEntry {
   std::uint32_t mtime_ns = 0;
   std::uint32_t dev_major = 0;
   std::uint32_t dev_minor = 0;
-  std::vector<std::pair<std::string, std::string>> xattrs;  // full names ("security.capability"), raw values
+  std::vector<std::pair<std::string, std::string>> xattrs = {};  // full names ("security.capability"), raw values
   bool is_sparse = false;
-  std::vector<SparseChunk> chunks;  // where the data of a sparse file belongs; ascending, not overlapping
+  std::vector<SparseChunk> chunks = {};  // where the data of a sparse file belongs; ascending, not overlapping
 };
 
 }  // namespace servin::archive

@@ -117,6 +117,19 @@ struct Header {
   }
 };
 
+void check_writable(const TarEntry& entry) {
+  auto refuse = [&](std::string_view what) {
+    throw error(ErrorCode::unsupported, "{} cannot be written to a tar archive: {}", quoted(printable(entry.path)),
+                what);
+  };
+  if (entry.is_sparse) refuse("it is sparse");
+  if (!fits(entry.dev_major, field::dev_major) || !fits(entry.dev_minor, field::dev_minor)) refuse("its device number");
+  for (const auto& [name, value] : entry.xattrs) {
+    // PAX ends the key there.
+    if (name.find('=') != std::string::npos) refuse("an extended attribute has '=' in its name");
+  }
+}
+
 }  // namespace
 
 void TarWriter::put(std::string_view bytes) {
@@ -126,7 +139,7 @@ void TarWriter::put(std::string_view bytes) {
 
 void TarWriter::begin(const TarEntry& entry) {
   close_member();
-  if (entry.is_sparse) throw Error(ErrorCode::unsupported, "sparse entries cannot be written to a tar archive");
+  check_writable(entry);
   Header header;
   std::string path = entry.path;
   if (entry.type == TarType::directory && !path.ends_with('/')) path += '/';
