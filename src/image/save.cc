@@ -100,7 +100,7 @@ std::string docker_json(const std::vector<Selected>& images) {
   for (const Selected& selected : images) {
     oci::DockerArchiveItem item;
     item.config = std::string(blob_folder) + selected.manifest.config.digest.hex();
-    for (const oci::Reference& name : selected.names) item.tags.push_back(name.familiar());
+    for (const oci::Reference& name : selected.names) item.tags.push_back(name.str());
     for (const oci::Descriptor& layer : selected.manifest.layers)
       item.layers.push_back(std::string(blob_folder) + layer.digest.hex());
     items.push_back(std::move(item));
