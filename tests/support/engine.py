@@ -205,6 +205,9 @@ class Engine:
                 raise AssertionError("left behind on the host:\n" + "\n".join(lines))
             time.sleep(0.01)
 
+    def kill_processes(self):
+        leftovers.kill_processes(self.dir, self.tag)
+
     def kill_all(self):
         leftovers.remove(self.dir, self.tag)
         shutil.rmtree(self.dir, ignore_errors=True)

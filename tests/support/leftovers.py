@@ -105,7 +105,7 @@ def find(base, tag):
     return lines
 
 
-def _kill_processes(base, tag):
+def kill_processes(base, tag):
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         groups = cgroups_of(tag)
@@ -130,7 +130,7 @@ def _kill_processes(base, tag):
 
 def remove(base, tag):
     """The last resort after a test: kills, unmounts and removes whatever is there, whatever the engine thinks of it."""
-    _kill_processes(base, tag)
+    kill_processes(base, tag)
     for group in reversed(cgroups_of(tag)):
         try:
             os.rmdir(group)

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""F4: the other verbs killed at each of their state-changing system calls. Each scenario says what the command finds,
+and how one sees that it has been done or not been done: nothing in between may be left."""
+import dataclasses
+from collections.abc import Callable
+
+import pytest
+
+from support.faults import Healthy, expect_nothing_left, small_image, sweep
+
+
+@dataclasses.dataclass
+class Scenario:
+    """`done(engine)`: True when the command has had its effect, False when not; asserts that it is one of the two."""
+    args: list
+    done: Callable
+    prepare: Callable = lambda engine: None
+    who: str = "all"
+    size: int = 18
+
+
+def names(engine):
+    return set(engine.ok("ps", "-a", "--format", "{{.Names}}").lines)
+
+
+def volumes(engine):
+    return set(engine.ok("volume", "ls", "-q").lines)
+
+
+def references(engine):
+    return set(engine.ok("image", "ls", "--format", "{{.Repository}}:{{.Tag}}").lines) - {"<none>:<none>"}
+
+
+def state(engine, name):
+    return engine.inspect(name)["State"]["Status"]
+
+
+def either(value, done, undone):
+    assert value in (done, undone), f"neither {undone!r} (before) nor {done!r} (after): {value!r}"
+    return value == done
+
+
+def exited(engine):
+    engine.ok("run", "--name", "one", "small:1", "sh", "-c", "echo content >/file")
+
+
+def running(engine):
+    engine.ok("run", "-d", "--name", "one", "small:1", "sh", "-c", "trap 'exit 0' TERM; while :; do sleep 1000 & wait $!; done")
+
+
+def with_volume(engine):
+    engine.ok("volume", "create", "data")
+
+
+
+def settle(engine, wanted):
+    """The state of `one` once it is one of `wanted` (what has been told to start or to end goes on after the kill)."""
+    return engine.wait_for(f"state in {wanted}", lambda: (found := state(engine, "one")) in wanted and found, timeout=20)
+
+
+SCENARIOS = {
+    "create": Scenario(["create", "--name", "one", "-v", "data:/data", "small:1", "true"], lambda e: either(names(e), {"one"}, set())),
+    "start": Scenario(["start", "one"], lambda e: settle(e, ("running", "created", "exited")) == "running",
+                      lambda e: e.ok("create", "--name", "one", "small:1", "sleep", "100000")),
+    "stop": Scenario(["stop", "-t", "60", "one"], lambda e: settle(e, ("running", "exited")) == "exited", running),
+    "kill": Scenario(["kill", "one"], lambda e: settle(e, ("running", "exited")) == "exited", running),
+    "restart": Scenario(["restart", "one"], lambda e: settle(e, ("running", "exited")) == "running", running),
+    "pause": Scenario(["pause", "one"], lambda e: either(state(e, "one"), "paused", "running"), running),
+    "rm": Scenario(["rm", "one"], lambda e: either(names(e), set(), {"one"}), exited),
+    "rm of a running one": Scenario(["rm", "--force", "one"], lambda e: either(names(e), set(), {"one"}), running),
+    "rm with volumes": Scenario(["rm", "--volumes", "one"], lambda e: either((names(e), len(volumes(e))), (set(), 0), ({"one"}, 1)) if names(e) else True,
+                                lambda e: e.ok("create", "--name", "one", "-v", "/data", "small:1", "true")),
+    "rename": Scenario(["rename", "one", "two"], lambda e: either(names(e), {"two"}, {"one"}), exited),
+    "exec": Scenario(["exec", "one", "true"], lambda e: either(state(e, "one"), "running", "running"), running),
+    "container prune": Scenario(["container", "prune", "--force"], lambda e: either(names(e), set(), {"one"}), exited),
+    "tag": Scenario(["tag", "small:1", "other:1"], lambda e: either(references(e), {"small:1", "other:1"}, {"small:1"})),
+    "rmi": Scenario(["rmi", "small:1"], lambda e: either(references(e), set(), {"small:1"})),
+    "image prune": Scenario(["image", "prune", "--all", "--force"], lambda e: either(references(e), set(), {"small:1"})),
+    "volume create": Scenario(["volume", "create", "data"], lambda e: either(volumes(e), {"data"}, set())),
+    "volume rm": Scenario(["volume", "rm", "data"], lambda e: either(volumes(e), set(), {"data"}), with_volume),
+    "volume prune": Scenario(["volume", "prune", "--all", "--force"], lambda e: either(volumes(e), set(), {"data"}), with_volume),
+    "system prune": Scenario(["system", "prune", "--all", "--volumes", "--force"],
+                             lambda e: not names(e) and not references(e), exited),
+}
+
+
+@pytest.mark.deadline(900)
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_killed(engine, name):
+    scenario = SCENARIOS[name]
+    healthy = Healthy(engine)
+    archive, _ = small_image(engine)
+
+    def before():
+        if references(engine) != {"small:1"}:
+            engine.ok("load", "-i", archive)
+        scenario.prepare(engine)
+
+    def judge(_steps):
+        done = scenario.done(engine)
+        healthy.check()
+        if not done:
+            engine.ok(*scenario.args)  # O4
+            assert scenario.done(engine), "the command succeeded without its effect"
+        engine.ok("rm", "--force", "--all")
+        engine.ok("volume", "prune", "--all", "--force")
+        if "other:1" in references(engine):
+            engine.ok("rmi", "other:1")
+        if references(engine):
+            assert engine.ok("run", "--rm", "small:1", "cat", "/data/f0").out == "changed\n"
+            expect_nothing_left(engine, apart=("blobs/sha256", "snapshots"))
+        else:
+            engine.ok("image", "prune", "--all", "--force")
+            expect_nothing_left(engine)
+
+    sweep(engine, scenario.args, judge, before, size=scenario.size, who=scenario.who)
