@@ -111,10 +111,19 @@ JoinResult join_container(const Record& r) {
   if (Outcome o = set_oom_score(h); o.err != 0) return {o};
   if (Outcome o = enter_v1_cgroups(tasks, h.tasks_count); o.err != 0) return {o};
   if (Outcome o = enter_namespaces(h); o.err != 0) return {o};
+  // The new process waits until it has been announced, so that its own messages come after that one.
+  int gate[2] = {-1, -1};
+  if (long rc = call(__NR_pipe2, &gate[0], O_CLOEXEC); rc < 0) return {{Step::clone, -rc}};
   int pidfd = -1;
   long pid = clone_sibling(h, v2_fd, &pidfd);
   if (pid < 0) return {{Step::clone, -pid}};
-  if (pid == 0) return {{}, true};
+  if (pid == 0) {
+    call(__NR_close, gate[1]);
+    char end = 0;
+    call(__NR_read, gate[0], &end, 1);  // ends when the other side is closed by exit
+    call(__NR_close, gate[0]);
+    return {{}, true};
+  }
   if (long rc = send_joined(h.next_number, static_cast<int>(pid), pidfd); rc < 0) return {{Step::clone, -rc}};
   return {};
 }

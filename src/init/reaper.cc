@@ -2,6 +2,7 @@
 #include "init/reaper.h"
 
 #include <asm/ioctls.h>
+#include <linux/prctl.h>
 
 #include "init/syscalls.h"
 
@@ -40,6 +41,7 @@ Reaper start_reaper(bool terminal) {
   long pid = call(__NR_clone, sigchld, nullptr, nullptr, nullptr, nullptr);
   if (pid < 0) return {{Step::clone, -pid}};
   if (pid > 0) {
+    call(__NR_prctl, PR_SET_NAME, "servin-init");
     call(__NR_close, handshake_fd);  // the child's exec must close the last copy
     return {{}, false, pid};
   }
