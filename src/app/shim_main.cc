@@ -16,6 +16,8 @@ int main(int argc, char**) {
     return 125;
   }
   ::fcntl(servin::shim::spawner_descriptor, F_SETFD, FD_CLOEXEC);
+  // Whatever else the caller of servin left open: a pipe that we kept would never end for its reader.
+  ::close_range(servin::shim::spawner_descriptor + 1, ~0U, 0);
   servin::shim::RuntimeLauncher namespaces(false);
   servin::shim::RuntimeLauncher host(true);
   return servin::shim::serve(servin::Fd(servin::shim::spawner_descriptor), namespaces, host);

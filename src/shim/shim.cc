@@ -19,6 +19,10 @@
 #include "shim/supervisor.h"
 #include "shim/verb.h"
 
+// Made by the linker.
+extern "C" char __executable_start;
+extern "C" char etext;
+
 namespace servin::shim {
 namespace {
 
@@ -108,10 +112,14 @@ void protect_from_oom_killer() {
     auto n = ::write(fd.get(), "-999", 4);
 }
 
-/// What the start used and the loop does not need goes back to the kernel.
+/// What the start used and the loop does not need goes back to the kernel: heap, stack, and the mapped pages of our own
+/// program (they stay in the page cache; the few that the loop runs on come back by themselves).
 void give_back_memory() {
   ::malloc_trim(0);
   constexpr std::size_t page = 4096;
+  auto text = reinterpret_cast<std::uintptr_t>(&__executable_start) & ~(page - 1);
+  auto text_end = reinterpret_cast<std::uintptr_t>(&etext) & ~(page - 1);
+  ::madvise(reinterpret_cast<void*>(text), text_end - text, MADV_DONTNEED);
   constexpr std::size_t reach = 512U << 10U;
   auto here = reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0));
   std::uintptr_t top = (here - 2 * page) & ~(page - 1);

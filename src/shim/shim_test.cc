@@ -246,7 +246,7 @@ TEST_F(ShimTest, AVanishedSpawnerLeavesATerminalOpen) {
 }
 
 TEST_F(ShimTest, KilledShimTakesTheContainerDown) {
-  Client c = run("echo ready; sleep 1000");
+  Client c = run("echo ready; exec sleep 1000");
   read_until(c, "ready");
   ::kill(shim_, SIGKILL);
   Ending e = finish(c);
@@ -263,7 +263,7 @@ TEST_F(ShimTest, KilledShimTakesTheContainerDown) {
 }
 
 TEST_F(ShimTest, WaitHasALimit) {
-  Client c = run("echo ready; sleep 1000");
+  Client c = run("echo ready; exec sleep 1000");
   bool late = false;
   EXPECT_EQ(wait_exit(dir_, 1'000'000, &late).phase, Phase::running);
   EXPECT_TRUE(late);
