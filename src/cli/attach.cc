@@ -234,7 +234,9 @@ class Pump {
       pending_input_ = bytes;
     } else {
       pending_input_ = keys_.feed(bytes);
-      if (keys_.found()) end(End::detached, 0);
+      if (!keys_.found()) return;
+      if (!pending_input_.empty()) send_input();  // what was typed before the keys
+      end(End::detached, 0);
     }
   }
 

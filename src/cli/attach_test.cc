@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/attach.h"
 
+#include <atomic>
 #include <csignal>
 #include <cstdlib>
 #include <deque>
@@ -56,9 +57,13 @@ class Script : public Attachment {
     closed = true;
     if (exit_at_end_) exited(0);
   }
-  void resize(std::uint16_t rows, std::uint16_t columns) override { sizes.push_back({rows, columns}); }
+  void resize(std::uint16_t rows, std::uint16_t columns) override {
+    sizes.push_back({rows, columns});
+    size_count = sizes.size();
+  }
   void signal(int number) override {
     signals.push_back(number);
+    signal_count = signals.size();
     if (number == end_on_) exited(128 + number);
   }
 
@@ -66,6 +71,7 @@ class Script : public Attachment {
   bool closed = false;
   std::vector<WindowSize> sizes;
   std::vector<int> signals;
+  std::atomic<std::size_t> size_count = 0, signal_count = 0;  // for other threads
   int refuse_ = 0;
   int end_on_ = 0;
   bool exit_at_end_ = false;
@@ -181,21 +187,18 @@ TEST(Pump, SignalsAreForwarded) {
 TEST(Pump, TheThirdInterruptLeaves) {
   Streams s;
   Script script;
-  pthread_t self = ::pthread_self();
-  std::thread impatient([&] {
-    // Each is sent when the one before has arrived: signals do not queue.
-    for (std::size_t i = 0; i < 3; ++i) {
-      for (int n = 0; n < 6000 && script.signals.size() < i; ++n) ::usleep(10'000);
-      sigset_t set;
-      sigemptyset(&set);
-      ::usleep(50'000);
-      ::pthread_kill(self, SIGINT);
-    }
-  });
   sigset_t set;
   sigemptyset(&set);
   sigaddset(&set, SIGINT);
   ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  pthread_t self = ::pthread_self();
+  std::thread impatient([&] {
+    // Each is sent when the one before has arrived: signals do not queue.
+    for (std::size_t i = 0; i < 3; ++i) {
+      for (int n = 0; n < 6000 && script.signal_count < i; ++n) ::usleep(10'000);
+      ::pthread_kill(self, SIGINT);
+    }
+  });
   PumpResult r = pump_attachment(script, s.options());
   ::pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
   impatient.join();
@@ -283,7 +286,7 @@ TEST(Pump, ResizesFollowTheTerminal) {
     for (int n = 0; n < 6000 && !pty.is_raw(); ++n) ::usleep(10'000);
     set_window_size(pty.master, {20, 50});
     ::pthread_kill(self, SIGWINCH);  // no controlling terminal here: the kernel sends none
-    for (int n = 0; n < 6000 && script.sizes.size() < 2; ++n) ::usleep(10'000);
+    for (int n = 0; n < 6000 && script.size_count < 2; ++n) ::usleep(10'000);
     write_all(pty.master, "q", "terminal");
   });
   PumpResult r = pump_attachment(script, o);
