@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+// exec: this process joins the container's namespaces by a child and becomes its parent. Detached, a forked child of
+// ours stays as the parent (this process has one thread), because the new process dies with its parent.
+#include "runtime/linux/exec.h"
+
+#include <cerrno>
+#include <csignal>
+#include <fcntl.h>
+#include <functional>
+#include <poll.h>
+#include <unistd.h>
+
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+
+#include "base/record.h"
+#include "base/strings.h"
+#include "engine/local/local.h"
+
+namespace servin::engine {
+namespace {
+
+void set_nonblocking(const Fd& fd) {
+  if (!fd) return;
+  int flags = ::fcntl(fd.get(), F_GETFL);
+  ::fcntl(fd.get(), F_SETFL, flags | O_NONBLOCK);
+}
+
+// The streams of the new process behind one descriptor: an epoll of output, errors and exit.
+class ExecAttachment : public Attachment {
+ public:
+  explicit ExecAttachment(runtime::Launched launched)
+      : launched_(std::move(launched)), epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
+    if (!epoll_) throw_errno("make an epoll");
+    auto& io = launched_.stdio;
+    terminal_ = io.terminal.is_open();
+    if (terminal_) {
+      output_ = std::move(io.terminal);
+      input_ = output_.dup();
+    } else {
+      output_ = std::move(io.out);
+      errors_ = std::move(io.err);
+      input_ = std::move(io.in);
+    }
+    for (const Fd* fd : {&output_, &errors_, &input_}) set_nonblocking(*fd);
+    for (const Fd* fd : {&output_, &errors_, &launched_.pidfd}) watch(*fd);
+  }
+  ~ExecAttachment() override = default;
+
+  const Fd& poll_fd() const override { return epoll_; }
+
+  std::optional<Event> next() override {
+    if (told_) return Event{};
+    if (auto event = read_from(output_, Kind::out)) return event;
+    if (auto event = read_from(errors_, Kind::err)) return event;
+    if (!has_ended()) return std::nullopt;
+    // What was written before the end is in the pipes already; a grandchild may keep them open for ever.
+    if (auto event = read_from(output_, Kind::out)) return event;
+    if (auto event = read_from(errors_, Kind::err)) return event;
+    told_ = true;
+    Event event;
+    event.kind = Kind::exited;
+    ExitStatus status = wait_child(launched_.process.pid);
+    event.exit.code = status.code;
+    return event;
+  }
+  bool write_stdin(std::string_view bytes) override {
+    while (!bytes.empty() && input_) {
+      ssize_t n = ::write(input_.get(), bytes.data(), bytes.size());
+      if (n > 0) {
+        bytes.remove_prefix(static_cast<std::size_t>(n));
+        continue;
+      }
+      if (n < 0 && errno == EINTR) continue;
+      if (n < 0 && errno == EAGAIN) {
+        wait_writable();
+        continue;
+      }
+      input_.reset();  // it does not read any more
+    }
+    return true;
+  }
+  void close_stdin() override {
+    if (terminal_) return;  // of a terminal: the end is typed, not closed
+    input_.reset();
+  }
+  void resize(std::uint16_t rows, std::uint16_t columns) override {
+    winsize size{};
+    size.ws_row = rows;
+    size.ws_col = columns;
+    if (output_) ::ioctl(output_.get(), TIOCSWINSZ, &size);
+  }
+  void signal(int number) override { send_signal(launched_.pidfd, number); }
+
+ private:
+  void watch(const Fd& fd) {
+    if (!fd) return;
+    epoll_event event{};
+    event.events = EPOLLIN;
+    event.data.fd = fd.get();
+    if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd.get(), &event) != 0) throw_errno("watch a stream");
+  }
+  // Waits for room, but not past the end of the process.
+  void wait_writable() {
+    pollfd p[2] = {{input_.get(), POLLOUT, 0}, {launched_.pidfd.get(), POLLIN, 0}};
+    ::poll(p, 2, -1);
+    if ((p[1].revents & POLLIN) != 0 && (p[0].revents & POLLOUT) == 0) input_.reset();
+  }
+  bool has_ended() const {
+    pollfd p{launched_.pidfd.get(), POLLIN, 0};
+    return ::poll(&p, 1, 0) > 0;
+  }
+  std::optional<Event> read_from(Fd& fd, Kind kind) {
+    if (!fd) return std::nullopt;
+    char buffer[32768];
+    ssize_t n = 0;
+    do n = ::read(fd.get(), buffer, sizeof buffer);
+    while (n < 0 && errno == EINTR);
+    if (n > 0) {
+      Event event;
+      event.kind = kind;
+      event.bytes.assign(buffer, static_cast<std::size_t>(n));
+      return event;
+    }
+    if (n < 0 && errno == EAGAIN) return std::nullopt;
+    // The end, or EIO: nobody holds the other side of a terminal any more.
+    ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd.get(), nullptr);
+    fd.reset();
+    return std::nullopt;
+  }
+
+  runtime::Launched launched_;
+  Fd epoll_, output_, errors_, input_;
+  bool terminal_ = false;
+  bool told_ = false;
+};
+
+// In the forked child: everything that the new process writes is read and dropped, until it has ended.
+[[noreturn]] void drain(runtime::Launched launched) {
+  ExecAttachment attachment(std::move(launched));
+  for (;;) {
+    pollfd p{attachment.poll_fd().get(), POLLIN, 0};
+    ::poll(&p, 1, -1);
+    while (auto event = attachment.next())
+      if (event->kind == Attachment::Kind::exited || event->kind == Attachment::Kind::closed) ::_exit(0);
+  }
+}
+
+void put_error(RecordWriter& w, const Error& e) {
+  w.put(e.code());
+  w.put(e.message());
+  w.put(e.hint());
+  w.put(e.id());
+}
+
+Error get_error(std::string_view bytes) {
+  RecordReader r(bytes);
+  auto code = r.get<ErrorCode>();
+  std::string message = r.get<std::string>();
+  std::string hint = r.get<std::string>();
+  std::string id = r.get<std::string>();
+  return Error(code, message).with_hint(hint).with_id(id);
+}
+
+void exec_detached(const std::function<runtime::Launched()>& launch) {
+  Pipe answer = make_pipe();
+  pid_t child = ::fork();
+  if (child < 0) throw_errno("fork");
+  if (child == 0) {
+    ::setsid();
+    answer.read.reset();
+    Fd null = open_file("/dev/null", O_RDWR);
+    for (int i = 0; i < 3; ++i) ::dup2(null.get(), i);
+    try {
+      runtime::Launched launched = launch();
+      answer.write.reset();
+      drain(std::move(launched));
+    } catch (const Error& e) {
+      RecordWriter w;
+      put_error(w, e);
+      write_all(answer.write, w.bytes(), "pipe");
+    } catch (...) {
+    }
+    ::_exit(1);
+  }
+  answer.write.reset();
+  std::string problem = read_all(answer.read, 1U << 20U, "the new process");
+  if (problem.empty()) return;
+  wait_child(child);
+  throw get_error(problem);
+}
+
+}  // namespace
+
+std::unique_ptr<Attachment> LocalEngine::exec(const std::string& text, const ExecRequest& request, bool detach) {
+  if (request.command.empty())
+    throw Error(ErrorCode::invalid_argument, "no command given")
+        .with_id("E-NO-COMMAND")
+        .with_hint("servin exec " + text + " COMMAND");
+  Row row = find(text);
+  ContainerState state = observe(row);
+  if (state.status == Status::paused)
+    throw error(ErrorCode::conflict, "container {} is paused", row.name)
+        .with_id("E-PAUSED")
+        .with_hint("servin unpause " + row.name);
+  if (state.status != Status::running)
+    throw error(ErrorCode::conflict, "container {} is not running", row.name)
+        .with_id("E-NOT-RUNNING")
+        .with_hint("servin start " + row.name);
+  if (isolation_of(row) != Isolation::namespaces)
+    throw error(ErrorCode::unsupported, "container {} has no isolation: there is nothing to join", row.name)
+        .with_id("E-NOT-BUILT")
+        .with_hint("run the command on the host itself");
+  auto status = shim::read_status(run_dir(row.id));
+  if (!status) throw no_such_container(text);
+  runtime::ExecSpec spec{request.command,     request.env, request.user,
+                         request.working_dir, request.tty, request.privileged};
+  runtime::ExecOptions options;
+  options.open_stdin = request.open_stdin;
+  options.rows = request.rows;
+  options.columns = request.columns;
+  options.rows = request.rows;
+  options.columns = request.columns;
+  std::string plan = read_plan(row.id);
+  auto launch = [&] { return runtime::exec(plan, status->process, spec, options); };
+  if (!detach) return std::make_unique<ExecAttachment>(launch());
+  exec_detached(launch);
+  return nullptr;
+}
+
+}  // namespace servin::engine
