@@ -2,26 +2,26 @@
 #include "cli/catalogue.h"
 
 #include <algorithm>
-#include <array>
+#include <vector>
 
 #include "base/strings.h"
 
 namespace servin::cli {
-namespace {
 
-constexpr auto entries = std::to_array<CatalogueEntry>({
-    {"E-COMMAND-UNKNOWN", "there is no such command", "The first words of the command line are no command of servin.",
-     "Look at the suggestion below the error, or at the list of commands.", "servin help"},
-});
-
-}  // namespace
-
-std::span<const CatalogueEntry> catalogue() { return entries; }
+std::span<const CatalogueEntry> catalogue() {
+  static const std::vector<CatalogueEntry> all = [] {
+    std::vector<CatalogueEntry> list;
+    for (auto part : {catalogue_of_objects(), catalogue_of_use()}) list.insert(list.end(), part.begin(), part.end());
+    std::ranges::sort(list, {}, &CatalogueEntry::id);
+    return list;
+  }();
+  return all;
+}
 
 const CatalogueEntry* find_entry(std::string_view id) {
   std::string wanted = lower(id);
   if (!wanted.starts_with("e-")) return nullptr;
-  for (const CatalogueEntry& entry : entries) {
+  for (const CatalogueEntry& entry : catalogue()) {
     if (lower(entry.id) == wanted) return &entry;
   }
   return nullptr;

@@ -13,11 +13,14 @@ struct CatalogueEntry {
   std::string_view title;    // what happened, in one line
   std::string_view cause;    // why it happens
   std::string_view cure;     // what to do
-  std::string_view example;  // a command that helps, without the leading "servin" when it begins with a space
+  std::string_view example;  // a command that helps; may be empty
 };
 
+/// Sorted by id.
 std::span<const CatalogueEntry> catalogue();
-/// Case does not matter, "E-" may be missing. Null when there is none.
+std::span<const CatalogueEntry> catalogue_of_objects();  // catalogue_objects.cc
+std::span<const CatalogueEntry> catalogue_of_use();      // catalogue_use.cc
+/// Case does not matter. Null when there is none.
 const CatalogueEntry* find_entry(std::string_view id);
 
 }  // namespace servin::cli

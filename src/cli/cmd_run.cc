@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // run and create.
 #include <array>
-
 #include <fcntl.h>
 #include <unistd.h>
 

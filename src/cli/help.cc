@@ -119,8 +119,7 @@ std::string command_help(const CommandSpec& command, unsigned width) {
 }
 
 std::string reference_markdown() {
-  std::string text =
-      "# Commands\n\nMade by `servin help --reference` from the table that the parser reads; do not edit.\n";
+  std::string text = "# Commands\n\nMade by `./dev docs` from the table that the parser reads; do not edit.\n";
   for (const CommandSpec* command : commands()) {
     if (command->hidden) continue;
     text += fmt::format("\n## servin {}\n\n{}\n\n```\n{}\n```\n", command->name, command->summary, usage(*command));

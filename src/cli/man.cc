@@ -157,8 +157,7 @@ std::string man_overview() {
 }
 
 std::string errors_markdown() {
-  std::string text =
-      "# Errors\n\nMade by `servin help --codes --format markdown`; do not edit. `servin help CODE` shows the same.\n";
+  std::string text = "# Errors\n\nMade by `./dev docs`; do not edit. `servin help CODE` shows the same.\n";
   for (const CatalogueEntry& entry : catalogue()) {
     text += fmt::format("\n## {}\n\n{}.\n\n{}\n\n{}\n", entry.id, entry.title, entry.cause, entry.cure);
     if (!entry.example.empty()) text += fmt::format("\n```sh\n{}\n```\n", entry.example);

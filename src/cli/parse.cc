@@ -4,6 +4,8 @@
 #include <array>
 
 #include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
 
 #include "base/error.h"
 #include "base/log.h"
