@@ -3,6 +3,8 @@
 
 #include <cerrno>
 #include <fcntl.h>
+#include <optional>
+#include <sched.h>
 #include <unistd.h>
 
 #include <linux/magic.h>
@@ -13,6 +15,7 @@
 #include "base/error.h"
 #include "base/strings.h"
 #include "linux/mounts.h"
+#include "linux/process.h"
 #include "os/path_open.h"
 #include "runtime/linux/copy_up.h"
 #include "runtime/linux/overlay.h"
@@ -54,6 +57,23 @@ bool may_cover_proc(const std::string& path) {
   return false;
 }
 
+Fd open_source(const std::string& path) {
+  Fd source(::open(path.c_str(), O_PATH | O_CLOEXEC));
+  if (source) return source;
+  throw errno_error(errno, fmt::format("mount source {}", quoted(path)))
+      .with_id("E-MOUNT-SOURCE")
+      .with_hint("it has to exist on this host");
+}
+
+// "/proc/PID/root/dev/shm"
+std::optional<ContainerPath> in_container(const std::string& source) {
+  auto parts = split(source, '/');
+  if (parts.size() < 5 || parts[1] != "proc" || parts[3] != "root") return std::nullopt;
+  auto pid = parse_u64(parts[2]);
+  if (!pid) return std::nullopt;
+  return ContainerPath{*pid, source.substr(source.find("/root/") + 5)};
+}
+
 Error unsafe(const std::string& path, std::string_view why) {
   return error(ErrorCode::permission_denied, "mount onto {}: {}", quoted(path), why).with_id("E-MOUNT-REFUSED");
 }
@@ -64,16 +84,33 @@ void RootBuilder::take_sources() {
   for (const auto& m : plan_.mounts) {
     Fd copy;
     if (m.kind == MountPlan::Kind::bind) {
-      Fd source(::open(m.source.c_str(), O_PATH | O_CLOEXEC));
-      if (!source) {
-        throw errno_error(errno, fmt::format("mount source {}", quoted(m.source)))
-            .with_id("E-MOUNT-SOURCE")
-            .with_hint("it has to exist on this host");
+      if (auto other = in_container(m.source)) {
+        copy = take_from(*other, m);
+      } else {
+        copy = kernel::clone_mount(open_source(m.source), m.recursive);
       }
-      copy = kernel::clone_mount(source, m.recursive);
     }
     sources_.push_back(std::move(copy));
   }
+}
+
+// Mounts can be copied only from inside of their own mount namespace: there and back. The path is resolved below the
+// other container's root, whatever its links say.
+Fd RootBuilder::take_from(const ContainerPath& other, const MountPlan& m) {
+  Fd own = open_file("/proc/self/ns/mnt", O_RDONLY);
+  Fd there = open_file(fmt::format("/proc/{}/ns/mnt", other.pid), O_RDONLY);
+  kernel::join_namespaces(there, CLONE_NEWNS, "the other container's mounts");
+  Fd copy;
+  std::optional<Error> failed;
+  try {
+    Fd root = open_file("/", O_PATH | O_DIRECTORY);
+    copy = kernel::clone_mount(open_in_root(root, other.path, O_PATH), m.recursive);
+  } catch (const Error& e) {
+    failed = e;
+  }
+  kernel::join_namespaces(own, CLONE_NEWNS, "the own mounts");
+  if (failed) throw failed->context(fmt::format("mount source {}", quoted(m.source)));
+  return copy;
 }
 
 void RootBuilder::mount_root() {

@@ -11,12 +11,18 @@
 
 namespace servin::runtime {
 
+/// A path in another container's root file system.
+struct ContainerPath {
+  std::uint64_t pid = 0;
+  std::string path;
+};
+
 class RootBuilder {
  public:
   explicit RootBuilder(const LaunchPlan& plan) : plan_(plan) {}
 
   /// Takes copies of the host's folders that will be bound (before their propagation is cut), cuts the propagation of
-  /// all mounts, mounts the overlay. `shm`, when open, is a detached mount for the one bind whose source is "shm:".
+  /// all mounts, mounts the overlay. A source "/proc/PID/root/..." is taken from that container's mounts.
   void mount_root();
   void copy_up_volumes();
   void mount_all();
@@ -35,6 +41,7 @@ class RootBuilder {
 
  private:
   void take_sources();
+  static Fd take_from(const ContainerPath& other, const MountPlan& mount);
   Fd new_overlay();
   Fd real_folder(const std::string& path);
   Fd target_for(const MountPlan& mount, bool folder);
@@ -42,7 +49,7 @@ class RootBuilder {
   void mount_one(const MountPlan& mount, Fd source);
   void mount_dev(const MountPlan& mount);
   void mount_cgroups(const MountPlan& mount);
-  void make_device(const Fd& dir, const std::string& path, const DevicePlan& device, const Fd& top);
+  static void make_device(const Fd& dir, const std::string& path, const DevicePlan& device);
   void mask(const std::string& path);
   void make_readonly(const std::string& path);
   void write_sysctls();

@@ -57,8 +57,7 @@ DevicePlan plan_of(const DefaultDevice& d) {
 
 }  // namespace
 
-void RootBuilder::make_device(const Fd& dir, const std::string& path, const DevicePlan& device, const Fd& top) {
-  (void)top;
+void RootBuilder::make_device(const Fd& dir, const std::string& path, const DevicePlan& device) {
   auto slash = path.rfind('/');
   Fd parent = slash == std::string::npos || slash == 0 ? Fd() : make_dirs_in_root(dir, path.substr(0, slash), 0755);
   std::string name = path.substr(slash == std::string::npos ? 0 : slash + 1);
@@ -80,12 +79,12 @@ void RootBuilder::mount_dev(const MountPlan& m) {
   dev_ = fs.mount(m.set);
   Fd target = real_folder(m.target);
   if (plan_.dev_defaults) {
-    for (const auto& d : default_devices) make_device(dev_, d.name, plan_of(d), dev_);
+    for (const auto& d : default_devices) make_device(dev_, d.name, plan_of(d));
     for (const auto& l : links)
       if (::symlinkat(l.target, dev_.get(), l.name) != 0) throw_errno("make the link /dev/{}", l.name);
   }
   for (const auto& d : plan_.devices)
-    if (d.path.starts_with("/dev/")) make_device(dev_, d.path.substr(5), d, dev_);
+    if (d.path.starts_with("/dev/")) make_device(dev_, d.path.substr(5), d);
   kernel::attach_mount(dev_, target, m.target);
 }
 

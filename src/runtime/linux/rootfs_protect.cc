@@ -73,7 +73,7 @@ void RootBuilder::write_sysctls() {
 
 void RootBuilder::protect() {
   for (const auto& d : plan_.devices)
-    if (!dev_ || !d.path.starts_with("/dev/")) make_device(root_, d.path.substr(1), d, root_);
+    if (!dev_ || !d.path.starts_with("/dev/")) make_device(root_, d.path.substr(1), d);
   for (const auto& path : plan_.masked_paths) mask(path);
   for (const auto& path : plan_.readonly_paths) make_readonly(path);
   write_sysctls();

@@ -37,8 +37,8 @@ constexpr std::vector<Answer> default_policy(std::uint64_t caps) {
   };
   constexpr int sys_admin = 21;
   for (const auto& call : syscall_table) {
-    bool allowed = listed(std::span<const std::string_view>(seccomp_data::always), call.name);
-    for (const auto& group : seccomp_data::groups)
+    bool allowed = listed(std::span<const std::string_view>(seccomp_lists::always), call.name);
+    for (const auto& group : seccomp_lists::groups)
       allowed = allowed || (has(group.capability) && listed(group.names, call.name));
     Answer answer = allowed ? Answer::allow : Answer::refuse;
     if (call.name == "socket") answer = Answer::look_at_socket;
@@ -119,7 +119,7 @@ class SeccompCompiler {
   // Little endian: the low half of argument 0 stands at offset 16. socket takes an int, so the high half says nothing.
   constexpr void check_socket() {
     emit(BPF_LD | BPF_W | BPF_ABS, 16);
-    for (std::uint32_t family : seccomp_data::refused_families) {
+    for (std::uint32_t family : seccomp_lists::refused_families) {
       emit(BPF_JMP | BPF_JEQ | BPF_K, family, 0, 1);
       emit(BPF_RET | BPF_K, error(errno_perm));
     }
@@ -128,7 +128,7 @@ class SeccompCompiler {
 
   constexpr void check_personality() {
     emit(BPF_LD | BPF_W | BPF_ABS, 16);
-    for (std::uint32_t value : seccomp_data::personalities) {
+    for (std::uint32_t value : seccomp_lists::personalities) {
       emit(BPF_JMP | BPF_JEQ | BPF_K, value, 0, 1);
       emit(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
     }
@@ -137,7 +137,7 @@ class SeccompCompiler {
 
   constexpr void check_clone() {
     emit(BPF_LD | BPF_W | BPF_ABS, 16);
-    emit(BPF_JMP | BPF_JSET | BPF_K, seccomp_data::namespace_flags, 0, 1);
+    emit(BPF_JMP | BPF_JSET | BPF_K, seccomp_lists::namespace_flags, 0, 1);
     emit(BPF_RET | BPF_K, error(errno_perm));
     emit(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
   }

@@ -3,8 +3,8 @@
 // capability, three calls that are looked into. What is denied answers EPERM; what this table does not know yet answers
 // ENOSYS, so that programs fall back. Names that a machine does not have mean nothing there.
 //
-// Differences from docker: only the machine's own calls (32-bit and x32 entries answer ENOSYS: the old socketcall cannot
-// be filtered by address family, which AF_ALG and AF_VSOCK need).
+// Differences from docker: only the machine's own calls (32-bit and x32 entries answer ENOSYS: the old socketcall
+// cannot be filtered by address family, which AF_ALG and AF_VSOCK need).
 #pragma once
 
 #include <array>
@@ -12,7 +12,7 @@
 #include <span>
 #include <string_view>
 
-namespace servin::runtime::seccomp_data {
+namespace servin::runtime::seccomp_lists {
 
 // clang-format off
 constexpr std::array<std::string_view, 306> always = {
@@ -129,4 +129,4 @@ constexpr std::array<std::uint32_t, 2> refused_families = {38, 40};
 // personality(2): Linux, 32-bit, uname 2.6, both, and "tell me".
 constexpr std::array<std::uint32_t, 5> personalities = {0, 8, 0x20000, 0x20008, 0xffffffff};
 
-}  // namespace servin::runtime::seccomp_data
+}  // namespace servin::runtime::seccomp_lists

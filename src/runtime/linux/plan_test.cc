@@ -1,0 +1,358 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/linux/plan.h"
+
+#include <sched.h>
+
+#include <gmock/gmock.h>
+#include <sys/resource.h>
+
+#include "base/error.h"
+#include "base/id.h"
+#include "runtime/defaults.h"
+#include "runtime/linux/cgroup_plan.h"
+#include "runtime/linux/mount_options.h"
+#include "runtime/linux/overlay.h"
+
+namespace servin::runtime {
+namespace {
+
+using testing::Contains;
+using testing::HasSubstr;
+
+kernel::CgroupHierarchy v1(std::vector<std::string> controllers) {
+  return {false, "/sys/fs/cgroup/" + controllers[0], controllers, ""};
+}
+
+HostFacts facts_v1() {
+  HostFacts f;
+  f.caps = (kernel::CapSet{1} << kernel::cap_count) - 1;
+  for (const char* c : {"cpu", "cpuacct", "cpuset", "memory", "devices", "freezer", "blkio", "pids"})
+    f.cgroups.push_back(v1({c}));
+  f.cgroups.push_back({true, "/sys/fs/cgroup/unified", {"hugetlb"}, ""});
+  f.swap_accounting = true;
+  for (auto& l : f.limits) l = {1024, 4096};
+  return f;
+}
+
+HostFacts facts_v2() {
+  HostFacts f = facts_v1();
+  f.cgroups = {{true, "/sys/fs/cgroup", {"cpuset", "cpu", "io", "memory", "pids"}, ""}};
+  return f;
+}
+
+PrepareRequest request() {
+  PrepareRequest r;
+  r.id = new_id();
+  r.spec.process.args = {"true"};
+  r.spec.process.capabilities = spec_capabilities(default_capabilities());
+  r.spec.namespaces = spec_namespaces({{"pid", ""}, {"network", ""}, {"mount", ""}, {"ipc", ""}, {"uts", ""}});
+  r.spec.mounts = default_mounts({});
+  r.spec.cgroups_path = "/servin-0/" + r.id;
+  r.rootfs = {{"/l"}, "/u", "/w", false, "/m"};
+  return r;
+}
+
+template <typename F>
+Error refused(F&& call) {
+  try {
+    call();
+  } catch (const Error& e) {
+    return e;
+  }
+  return Error(ErrorCode::internal, "");
+}
+
+TEST(Plan, IsTheSameAfterWritingAndReading) {
+  auto q = request();
+  q.spec.devices.push_back({"c", "/dev/fuse", 10, 229, 0600, 0, 0});
+  q.spec.sysctl = default_sysctls(false);
+  q.spec.resources.devices = default_device_rules();
+  q.spec.resources.memory_limit = 1 << 20;
+  q.copy_up = {{"/v", "/data"}};
+  q.spec.process.oom_score_adj = 5;
+  q.spec.process.rlimits = {{"RLIMIT_NOFILE", 10, 20}};
+  auto p = plan(q, facts_v1()).plan;
+  std::string bytes = p.bytes();
+  LaunchPlan again = LaunchPlan::parse(bytes);
+  EXPECT_EQ(again.bytes(), bytes);
+  EXPECT_EQ(again.id, q.id);
+  EXPECT_EQ(again.mounts.size(), q.spec.mounts.size());
+  EXPECT_EQ(again.copy_up[0].target, "/data");
+  EXPECT_EQ(again.rlimits[0].hard, 20U);
+}
+
+TEST(Plan, DamagedBytesAreAnError) {
+  std::string bytes = plan(request(), facts_v1()).plan.bytes();
+  for (std::size_t n = 0; n < bytes.size(); n += 7) EXPECT_THROW(LaunchPlan::parse(bytes.substr(0, n)), Error) << n;
+  EXPECT_THROW(LaunchPlan::parse(bytes + "x"), Error);
+}
+
+TEST(Plan, RefusesBadIds) {
+  for (const char* bad : {"", "abc", "../../etc", "x"}) {
+    auto q = request();
+    q.id = bad;
+    EXPECT_THROW(plan(q, facts_v1()), Error) << bad;
+  }
+}
+
+TEST(Plan, CgroupPathsStayBelowTheirMount) {
+  for (const char* bad : {"",
+                          "/",
+                          "x",
+                          "a/b",
+                          "/..",
+                          "/../x",
+                          "/a/../b",
+                          "/a/..",
+                          "/a//b",
+                          "/a/",
+                          "//a",
+                          "/.",
+                          "/./a",
+                          "/a/./b",
+                          "/.hidden",
+                          "/a/.b",
+                          "/-a",
+                          "/a b",
+                          "/a\nb",
+                          "/a\tb",
+                          "/a*",
+                          "/a?b",
+                          "/a$b",
+                          "/a;b",
+                          "/a\\b",
+                          "/a'b",
+                          "/a\"b",
+                          "/ä",
+                          "/tasks",
+                          "/a/tasks",
+                          "/memory.x",
+                          "/cgroup.procs",
+                          "/pids.max",
+                          "/cpu.stat",
+                          "/io.max",
+                          "/release_agent",
+                          "/notify_on_release",
+                          "/a/devices.allow",
+                          "/freezer.state",
+                          "/blkio.x",
+                          "/cpuset.cpus",
+                          "/cpuacct.usage",
+                          "/hugetlb.2MB.limit"})
+    EXPECT_THROW(check_cgroup_path(bad), Error) << bad;
+  EXPECT_THROW(check_cgroup_path("/" + std::string(256, 'a')), Error);
+  EXPECT_THROW(check_cgroup_path(std::string("/a\0b", 4)), Error);
+  std::string deep;
+  for (int i = 0; i < 600; ++i) deep += "/a";
+  EXPECT_THROW(check_cgroup_path(deep), Error);
+  for (const char* good : {"/a", "/servin-0a1b2c3d/x", "/a.b/c_d/e-f", "/user.slice/user-0.slice/x", "/a:b@c+d"})
+    EXPECT_NO_THROW(check_cgroup_path(good)) << good;
+}
+
+TEST(Plan, CgroupsV1) {
+  std::vector<std::string> warnings;
+  oci::SpecResources r;
+  r.memory_limit = 1048576;
+  r.memory_swap = 2097152;
+  r.pids_limit = 10;
+  r.cpu_quota = 50000;
+  r.cpu_period = 100000;
+  r.cpuset_cpus = "0";
+  r.blkio_weight = 100;
+  r.devices = default_device_rules();
+  auto plans = plan_cgroups("/a/b", r, facts_v1(), warnings);
+  EXPECT_TRUE(warnings.empty());
+  std::vector<std::string> lines;
+  for (const auto& p : plans) {
+    EXPECT_FALSE(p.v2);
+    for (const auto& f : p.files) lines.push_back(p.dir() + "/" + f.key + "=" + f.value);
+  }
+  for (const char* want :
+       {"/sys/fs/cgroup/memory/a/b/memory.limit_in_bytes=1048576",
+        "/sys/fs/cgroup/memory/a/b/memory.memsw.limit_in_bytes=2097152", "/sys/fs/cgroup/pids/a/b/pids.max=10",
+        "/sys/fs/cgroup/cpu/a/b/cpu.cfs_quota_us=50000", "/sys/fs/cgroup/cpu/a/b/cpu.cfs_period_us=100000",
+        "/sys/fs/cgroup/cpuset/a/b/cpuset.cpus=0", "/sys/fs/cgroup/blkio/a/b/blkio.weight=100",
+        "/sys/fs/cgroup/devices/a/b/devices.deny=a", "/sys/fs/cgroup/devices/a/b/devices.allow=c 1:3 rwm",
+        "/sys/fs/cgroup/devices/a/b/devices.allow=c 136:* rwm"})
+    EXPECT_THAT(lines, Contains(want));
+}
+
+TEST(Plan, CgroupsV2) {
+  std::vector<std::string> warnings;
+  oci::SpecResources r;
+  r.memory_limit = 1048576;
+  r.memory_swap = 3145728;
+  r.memory_reservation = 4096;
+  r.pids_limit = -1;
+  r.cpu_quota = 50000;
+  r.cpu_shares = 1024;
+  r.blkio_weight = 1000;
+  r.devices = default_device_rules();
+  auto plans = plan_cgroups("/a/b", r, facts_v2(), warnings);
+  ASSERT_EQ(plans.size(), 1U);
+  EXPECT_TRUE(plans[0].v2);
+  EXPECT_FALSE(plans[0].devices_bpf.empty());
+  std::vector<std::string> lines;
+  for (const auto& f : plans[0].files) lines.push_back(f.key + "=" + f.value);
+  EXPECT_THAT(lines,
+              testing::ElementsAre("memory.max=1048576", "memory.low=4096", "memory.swap.max=2097152", "cpu.weight=39",
+                                   "cpu.max=50000 100000", "pids.max=max", "io.weight=default 10000"));
+  EXPECT_EQ(v2_cpu_weight(2), 1U);
+  EXPECT_EQ(v2_cpu_weight(262144), 10000U);
+}
+
+TEST(Plan, LimitsWithoutAControllerAreRefused) {
+  HostFacts none = facts_v1();
+  none.cgroups.clear();
+  auto q = request();
+  EXPECT_NO_THROW(plan(q, none));
+  q.spec.resources.memory_limit = 1 << 20;
+  EXPECT_EQ(refused([&] { plan(q, none); }).id(), "E-CGROUP-MISSING");
+  q.spec.resources = {};
+  q.spec.resources.pids_limit = 5;
+  EXPECT_THAT(plan(q, none).warnings, Contains(HasSubstr("pids")));
+}
+
+TEST(Plan, Sysctls) {
+  auto q = request();
+  q.spec.sysctl = {{"net.ipv4.ip_forward", "1"},
+                   {"kernel.msgmax", "1"},
+                   {"net/ipv4/conf/eth0.1/forwarding", "0"},
+                   {"fs.mqueue.msg_max", "5"}};
+  auto p = plan(q, facts_v1()).plan;
+  std::vector<std::string> keys;
+  for (const auto& s : p.sysctls) keys.push_back(s.key);
+  EXPECT_THAT(keys, testing::UnorderedElementsAre("net/ipv4/ip_forward", "kernel/msgmax", "fs/mqueue/msg_max",
+                                                  "net/ipv4/conf/eth0.1/forwarding"));
+  for (const char* bad :
+       {"kernel.sysrq", "kernel.core_pattern", "vm.swappiness", "fs.file-max", "", "net..x", "../x",
+        "/net/ipv4/ip_forward", "net.ipv4.../../kernel.sysrq", ".net.x", "kernel/../net/x", "net//x"}) {
+    q.spec.sysctl = {{bad, "1"}};
+    EXPECT_THROW(plan(q, facts_v1()), Error) << bad;
+  }
+  q.spec.sysctl = {{"net.ipv4.ip_forward", "1"}};
+  q.spec.namespaces = spec_namespaces({{"mount", ""}, {"pid", ""}});  // the host's network
+  EXPECT_EQ(refused([&] { plan(q, facts_v1()); }).id(), "E-SYSCTL-REFUSED");
+  q.spec.namespaces = spec_namespaces({{"mount", ""}, {"network", "/proc/1/ns/net"}});
+  EXPECT_EQ(refused([&] { plan(q, facts_v1()); }).id(), "E-SYSCTL-REFUSED");
+}
+
+TEST(Plan, LimitsAreReducedWithoutSysResource) {
+  auto q = request();
+  q.spec.process.rlimits = {{"RLIMIT_NOFILE", 100000, 200000}, {"RLIMIT_NPROC", 5, 6}};
+  q.spec.process.oom_score_adj = -500;
+  HostFacts f = facts_v1();
+  EXPECT_TRUE(plan(q, f).warnings.empty());
+  f.caps &= ~kernel::cap_bit(24);
+  auto planned = plan(q, f);
+  EXPECT_EQ(planned.warnings.size(), 2U);
+  EXPECT_EQ(planned.plan.rlimits[0].soft, 4096U);
+  EXPECT_EQ(planned.plan.rlimits[0].hard, 4096U);
+  EXPECT_EQ(planned.plan.rlimits[1].hard, 6U);
+  EXPECT_EQ(planned.plan.oom_score_adj, 0);
+  q.spec.process.rlimits = {{"RLIMIT_NOFILE", 10, 5}};
+  EXPECT_THROW(plan(q, f), Error);
+  q.spec.process.rlimits = {{"RLIMIT_NOFILES", 1, 5}};
+  EXPECT_THROW(plan(q, f), Error);
+}
+
+TEST(Plan, Capabilities) {
+  std::vector<std::string> host = kernel::cap_names((kernel::CapSet{1} << kernel::cap_count) - 1);
+  auto resolve = [&](std::vector<std::string> add, std::vector<std::string> drop, bool privileged = false) {
+    return resolve_capabilities(add, drop, privileged, host);
+  };
+  EXPECT_EQ(resolve({}, {}).size(), 11U);
+  EXPECT_THAT(resolve({"net_raw"}, {}), Contains("CAP_NET_RAW"));
+  EXPECT_THAT(resolve({"CAP_SYS_ADMIN"}, {"ALL"}), testing::ElementsAre("CAP_SYS_ADMIN"));
+  EXPECT_EQ(resolve({"ALL"}, {}).size(), 41U);
+  EXPECT_EQ(resolve({"ALL"}, {"sys_admin"}).size(), 40U);
+  EXPECT_EQ(resolve({}, {}, true).size(), 41U);
+  EXPECT_EQ(resolve({}, {"chown"}, true).size(), 40U);
+  EXPECT_EQ(resolve({}, {"cap_chown"}).size(), 10U);
+  EXPECT_TRUE(resolve({}, {"all"}).empty());
+  Error e = refused([&] { resolve({"NET_RAWW"}, {}); });
+  EXPECT_EQ(e.id(), "E-CAP-UNKNOWN");
+  EXPECT_THAT(e.hint(), HasSubstr("NET_RAW"));
+  host.erase(host.begin() + 24);
+  EXPECT_EQ(refused([&] { resolve({"SYS_RESOURCE"}, {}); }).code(), ErrorCode::failed_precondition);
+  EXPECT_EQ(resolve({"ALL"}, {}).size(), 40U);
+}
+
+TEST(Plan, WhatCannotBeIsRefused) {
+  auto q = request();
+  q.spec.namespaces = spec_namespaces({{"pid", ""}});
+  EXPECT_EQ(refused([&] { plan(q, facts_v1()); }).code(), ErrorCode::unsupported);
+  q = request();
+  q.spec.namespaces.push_back({"time", ""});
+  EXPECT_EQ(refused([&] { plan(q, facts_v1()); }).code(), ErrorCode::unsupported);
+  q = request();
+  q.spec.uid_mappings.push_back({0, 1000, 1});
+  EXPECT_EQ(refused([&] { plan(q, facts_v1()); }).code(), ErrorCode::unsupported);
+  q = request();
+  q.spec.process.args.clear();
+  EXPECT_EQ(refused([&] { plan(q, facts_v1()); }).id(), "E-NO-COMMAND");
+  q = request();
+  q.spec.process.env = {std::string("A=\0b", 4)};
+  EXPECT_THROW(plan(q, facts_v1()), Error);
+  q = request();
+  q.spec.process.cwd = "relative";
+  EXPECT_EQ(refused([&] { plan(q, facts_v1()); }).id(), "E-WORKDIR");
+  q = request();
+  q.user = "4294967296";
+  EXPECT_EQ(refused([&] { plan(q, facts_v1()); }).id(), "E-USER-INVALID");
+  for (auto device : {oci::SpecDevice{"x", "/dev/a", 1, 1},
+                      {"c", "dev/a", 1, 1},
+                      {"c", "/dev/a", -1, 1},
+                      {"c", "/dev/a", 1, 1 << 20}}) {
+    q = request();
+    q.spec.devices = {device};
+    EXPECT_THROW(plan(q, facts_v1()), Error);
+  }
+}
+
+TEST(MountOptions, Words) {
+  MountPlan p = plan_mount({"/data", "bind", "/src", {"rbind", "ro", "nosuid", "rslave"}});
+  EXPECT_EQ(p.kind, MountPlan::Kind::bind);
+  EXPECT_TRUE(p.recursive);
+  EXPECT_TRUE(p.recursive_attributes) << "read-only holds for the mounts below";
+  EXPECT_EQ(p.set, 1U | 2U);
+  EXPECT_EQ(p.propagation, 1U << 19);
+  EXPECT_TRUE(p.propagation_recursive);
+  p = plan_mount({"/run", "tmpfs", "tmpfs", {"size=10m", "mode=700", "exec", "noatime"}});
+  EXPECT_EQ(p.kind, MountPlan::Kind::filesystem);
+  EXPECT_EQ(p.options, (std::vector<KeyValue>{{"size", "10m"}, {"mode", "700"}}));
+  EXPECT_EQ(plan_mount({"/dev", "tmpfs", "tmpfs", {}}).kind, MountPlan::Kind::dev);
+  EXPECT_EQ(plan_mount({"/sys/fs/cgroup", "cgroup", "cgroup", {"ro"}}).kind, MountPlan::Kind::cgroup);
+  EXPECT_TRUE(plan_mount({"/dev/pts", "devpts", "devpts", {"newinstance"}}).options.empty());
+}
+
+TEST(MountOptions, Refused) {
+  std::vector<oci::SpecMount> bad = {{"", "tmpfs", "", {}},
+                                     {"relative", "tmpfs", "", {}},
+                                     {"/", "tmpfs", "", {}},
+                                     {"//./", "bind", "/x", {}},
+                                     {"/x", "bind", "relative", {}},
+                                     {"/x", "bind", "", {}},
+                                     {"/x", "ext4", "/dev/sda", {}},
+                                     {"/x", "bind", "/y", {"size=1"}},
+                                     {"/x", "overlay", "overlay", {}},
+                                     {"/x", "tmpfs", "", {"source=/etc"}},
+                                     {"/x", "bind", "/y", {"bogus"}},
+                                     {std::string("/a\0b", 4), "tmpfs", "", {}}};
+  for (const auto& m : bad) EXPECT_THROW(plan_mount(m), Error) << m.destination << " " << m.type;
+}
+
+TEST(Overlay, EscapesLayers) { EXPECT_EQ(escape_layer("/a:b\\c,d"), "/a\\:b\\\\c\\,d"); }
+
+TEST(Mounts, ParentsComeFirst) {
+  std::vector<oci::SpecMount> m = {
+      {"/a/b/c", "", "", {}}, {"/a", "", "", {}}, {"/b/", "", "", {}}, {"//a/b", "", "", {}}};
+  sort_mounts(m);
+  EXPECT_EQ(m[0].destination, "/a");
+  EXPECT_EQ(m[1].destination, "/b/");
+  EXPECT_EQ(m[2].destination, "//a/b");
+  EXPECT_EQ(m[3].destination, "/a/b/c");
+}
+
+}  // namespace
+}  // namespace servin::runtime
