@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
+#include <set>
 #include <sqlite3.h>
 #include <unistd.h>
 
@@ -153,6 +154,25 @@ void fill_run(sqlite3* db, const Paths& paths) {
   }
 }
 
+// Containers that were not to outlive their end (--rm) have no record any more, only folders: they go. Known by what
+// overlayfs leaves in a volatile mount's work folder, or by having no content at all; a folder that is not ours to
+// judge (a database that was moved away) stays for `system doctor`.
+void discard_temporary(const Paths& paths) {
+  std::set<std::string> known;
+  if (path_exists(paths.db())) {
+    Connection durable(paths.db(), true);
+    Statement rows(durable, "SELECT id FROM containers");
+    while (rows.step()) known.insert(rows.text(0));
+  }
+  for (const auto& id : list_dir(paths.root + "/containers")) {
+    std::string dir = paths.container(id);
+    bool temporary = path_exists(dir + "/work/work/incompat/volatile") || list_dir(dir + "/upper").empty();
+    if (known.count(id) > 0 || !temporary) continue;
+    make_dirs(paths.trash());
+    rename_path(dir, paths.trash() + "/" + hex(random_bytes(8)));
+  }
+}
+
 FileLock lock_init(const std::string& dir) {
   return FileLock::acquire(dir + "/init.lock", "the set-up of " + dir, 10'000'000'000);
 }
@@ -225,6 +245,8 @@ void ensure_run(const Paths& paths) {
   // numbers may be those of others by now.
   remove_database(paths.run_db());
   remove_tree(paths.run + "/containers");
+  // Before the new one appears: nobody can have claimed a container yet.
+  discard_temporary(paths);
   make_database(paths.run_db(), false, [&](sqlite3* db) { fill_run(db, paths); });
 }
 

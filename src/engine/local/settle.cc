@@ -70,6 +70,7 @@ ContainerState LocalEngine::observe(const Row& row) {
     if (state.status == Status::running) return lost(state, "the host was restarted", state.started);
     return state;
   }
+  state.pid = 0;
   state.started = status->started;
   state.finished = status->finished;
   state.oom_killed = status->oom_killed;
