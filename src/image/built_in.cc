@@ -2,7 +2,7 @@
 #include "image/built_in.h"
 
 #include <array>
-#include <fcntl.h>
+#include <unordered_set>
 
 #include "archive/tar_writer.h"
 #include "base/strings.h"
@@ -23,7 +23,7 @@ constexpr std::int64_t made_at =
 constexpr std::string_view created = "2025-11-27T08:00:00Z";
 constexpr std::string_view comment = "made by servin from Debian's busybox-static";
 
-/// What BusyBox can be called as. Those that the program inside does not know are left out (has_applet).
+/// What BusyBox can be called as. Those that the program inside does not know are left out (known_applets).
 constexpr std::string_view applets =
     "[ [[ acpid adjtimex ar arch arp arping ascii ash awk base64 basename bc blkdiscard blockdev brctl bunzip2 bzcat "
     "bzip2 cal cat chgrp chmod chown chroot chvt clear cmp cp cpio crc32 crond crontab cttyhack cut date dc dd "
@@ -80,13 +80,19 @@ std::string_view busybox() {
   return {servin_busybox_blob_start, static_cast<std::size_t>(servin_busybox_blob_end - servin_busybox_blob_start)};
 }
 
-/// BusyBox keeps the names of its applets one after the other, each ended by a NUL.
-bool has_applet(std::string_view name) {
-  std::string needle;
-  needle += '\0';
-  needle += name;
-  needle += '\0';
-  return busybox().find(needle) != std::string_view::npos;
+/// The applets that the program inside knows: BusyBox keeps their names one after the other, each ended by a NUL.
+std::vector<std::string> known_applets() {
+  std::vector<std::string> wanted = split(applets, ' ');
+  std::unordered_set<std::string_view> names(wanted.begin(), wanted.end()), found;
+  for (std::string_view rest = busybox(); !rest.empty();) {
+    std::size_t end = rest.find('\0');
+    std::string_view word = rest.substr(0, end);
+    if (!word.empty() && word.size() < 32 && names.contains(word)) found.insert(word);
+    if (end == std::string_view::npos) break;
+    rest.remove_prefix(end + 1);
+  }
+  std::erase_if(wanted, [&](const std::string& name) { return !found.contains(name); });
+  return wanted;
 }
 
 archive::TarEntry entry(std::string_view path, archive::TarType type, std::uint32_t mode) {
@@ -103,8 +109,7 @@ void write_tree(archive::TarWriter& tar) {
   for (const Folder& folder : folders) tar.add(entry(folder.path, archive::TarType::directory, folder.mode));
   for (const TextFile& file : text_files) tar.add(entry(file.path, archive::TarType::file, 0644), file.content);
   tar.add(entry("bin/busybox", archive::TarType::file, 0755), busybox());
-  for (const std::string& name : split(applets, ' ')) {
-    if (!has_applet(name)) continue;
+  for (const std::string& name : known_applets()) {
     archive::TarEntry link = entry("bin/" + name, archive::TarType::symlink, 0777);
     link.link = "busybox";
     tar.add(std::move(link));

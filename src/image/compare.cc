@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <map>
+#include <set>
 #include <unistd.h>
 #include <vector>
 
@@ -21,6 +22,8 @@ namespace {
 
 class Comparison {
  public:
+  explicit Comparison(const std::vector<std::string>& unjudged) : unjudged_(unjudged.begin(), unjudged.end()) {}
+
   /// Breadth first with paths instead of recursion: layers may be as deep as a path is long.
   std::string run(const Fd& stored, const Fd& fresh) {
     todo_.emplace_back(".");
@@ -52,7 +55,7 @@ class Comparison {
 
   std::string folder(const Fd& stored, const Fd& fresh, const std::string& path) {
     Fd a = open_folder(stored, path), b = open_folder(fresh, path);
-    if (path == ".") {
+    if (path == "." && !unjudged_.contains(path)) {
       if (std::string difference = attributes(a, b, "."); !difference.empty()) return "its root: " + difference;
     }
     std::vector<std::string> have = names(a), want = names(b);
@@ -72,6 +75,10 @@ class Comparison {
         ::fstatat(b.get(), name.c_str(), &y, AT_SYMLINK_NOFOLLOW) != 0)
       throw_errno("read {}", printable(where));
     if ((x.st_mode & S_IFMT) != (y.st_mode & S_IFMT)) return "type differs";
+    if (unjudged_.contains(where)) {
+      todo_.push_back(where);
+      return "";
+    }
     if (x.st_mode != y.st_mode) return "mode differs";
     if (x.st_uid != y.st_uid || x.st_gid != y.st_gid) return "owner differs";
     if (S_ISCHR(x.st_mode) || S_ISBLK(x.st_mode)) return x.st_rdev == y.st_rdev ? "" : "device number differs";
@@ -146,6 +153,7 @@ class Comparison {
     return result;
   }
 
+  std::set<std::string> unjudged_;  // implied by entries below them: always folders
   std::vector<std::string> todo_;
   std::map<std::pair<dev_t, ino_t>, int> seen_;
   std::string one_ = std::string(256U << 10U, '\0'), two_ = std::string(256U << 10U, '\0');
@@ -153,11 +161,11 @@ class Comparison {
 
 }  // namespace
 
-std::string compare_trees(const Fd& stored, const Fd& fresh) {
+std::string compare_trees(const Fd& stored, const Fd& fresh, const std::vector<std::string>& unjudged) {
   Fd a(::openat(stored.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   Fd b(::openat(fresh.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!a || !b) throw_errno("open a layer's root");
-  return Comparison().run(a, b);
+  return Comparison(unjudged).run(a, b);
 }
 
 }  // namespace servin::image

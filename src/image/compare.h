@@ -3,13 +3,15 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "os/fd.h"
 
 namespace servin::image {
 
 /// Types, modes, owners, sizes, contents, link targets, device numbers, extended attributes. Empty when equal, else the
-/// first difference in words ("usr/bin/sh: content differs").
-std::string compare_trees(const Fd& stored, const Fd& fresh);
+/// first difference in words ("usr/bin/sh: content differs"). `unjudged`: folders whose mode, owner and extended
+/// attributes do not count (relative paths, "." is the root).
+std::string compare_trees(const Fd& stored, const Fd& fresh, const std::vector<std::string>& unjudged = {});
 
 }  // namespace servin::image

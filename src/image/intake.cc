@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <fcntl.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/strings.h"
@@ -163,6 +164,7 @@ void Intake::run(Job& job, std::size_t number) {
   archive::ExtractOptions extract;
   if (options_.max_bytes != 0) extract.limits.max_bytes = options_.max_bytes;
   if (options_.max_entries != 0) extract.limits.max_entries = options_.max_entries;
+  extract.owners = ::geteuid() == 0;
   if (job.source.whole_root) extract.whiteouts = archive::WhiteoutForm::plain;
   auto tar = pipeline(job, blob);
   if (!job.have_layer) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // OCI image layout: index.json leads to manifests, or to further indexes with one manifest for each platform.
 #include <algorithm>
+#include <set>
 
 #include "base/strings.h"
 #include "image/planned.h"
@@ -191,14 +192,16 @@ std::vector<PlannedImage> plan_oci(const Bundle& bundle, const std::string& name
   std::vector<PlannedImage> images = LayoutReader(bundle, name, platform).read();
   if (!bundle.has("manifest.json")) return images;
   // What docker 25 and later save is both; docker's own document knows all the names.
+  std::set<std::string> known;
+  for (const PlannedImage& image : images) known.insert(image.references.begin(), image.references.end());
   for (const auto& item : oci::parse_docker_archive(bundle.read("manifest.json", oci::max_manifest_size))) {
-    for (PlannedImage& image : images) {
-      if (!item.config.ends_with(oci::Digest::of(image.config).hex())) continue;
-      for (const std::string& tag : item.tags) {
-        std::string full = oci::Reference::parse(tag).str();
-        if (std::ranges::find(image.references, full) == image.references.end()) image.references.push_back(full);
-      }
-    }
+    auto image = std::ranges::find_if(images, [&](const PlannedImage& planned) {
+      return item.config.ends_with(oci::Digest::of(planned.config).hex());
+    });
+    if (image == images.end()) continue;
+    for (const std::string& tag : item.tags)
+      if (std::string full = oci::Reference::parse(tag).str(); known.insert(full).second)
+        image->references.push_back(full);
   }
   return images;
 }

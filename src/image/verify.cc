@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <map>
 #include <set>
+#include <unistd.h>
 
 #include <sys/stat.h>
 
@@ -33,7 +34,7 @@ struct Layer {
 struct Needs {
   std::map<std::string, std::vector<std::string>> blobs;  // hex -> image ids
   std::map<std::string, std::uint64_t> sizes;
-  std::map<std::string, Layer> layers;  // by chain, hex
+  std::vector<Layer> layers;  // each once, those below before those above
 };
 
 class Verifier {
@@ -45,7 +46,7 @@ class Verifier {
     check_images();
     claim();
     for (const auto& [hex, images] : needs_.blobs) check_blob(hex);
-    for (const auto& [hex, layer] : needs_.layers) check_layer(layer);
+    for (const Layer& layer : needs_.layers) check_layer(layer);
     if (repair_) drop_damaged();
     report("checking", true);
     return std::move(result_);
@@ -86,7 +87,7 @@ class Verifier {
       layer.chain = chain[i];
       layer.diff = diffs[i];
       layer.blob = manifest.layers[i].digest;
-      needs_.layers[chain[i].hex()] = layer;
+      if (chains_.insert(chain[i]).second) needs_.layers.push_back(layer);
       layer.below.insert(layer.below.begin(), chain[i]);
     }
   }
@@ -94,7 +95,7 @@ class Verifier {
   void claim() {
     std::vector<std::string> names;
     for (const auto& [hex, images] : needs_.blobs) names.push_back(hex);
-    for (const auto& [hex, layer] : needs_.layers) names.push_back(hex);
+    for (const Layer& layer : needs_.layers) names.push_back(layer.chain.hex());
     lease_.claim(names);
     for (const auto& [hex, size] : needs_.sizes) total_ += 2 * size;
   }
@@ -145,14 +146,18 @@ class Verifier {
     }
     try {
       auto fresh = layers.begin();
-      std::uint64_t bytes = unpack(layer, fresh->dir());
-      std::string difference = there ? compare_trees(layers.open(layer.chain), fresh->dir()) : "is not there";
+      archive::ExtractResult result = unpack(layer, fresh->dir());
+      // Folders that the layer has from those below are as wrong as those are.
+      bool base_damaged = std::ranges::any_of(layer.below, [&](const auto& chain) { return damaged_.contains(chain); });
+      std::vector<std::string> unjudged = base_damaged ? result.implied_folders : std::vector<std::string>();
+      std::string difference = there ? compare_trees(layers.open(layer.chain), fresh->dir(), unjudged) : "is not there";
       if (difference.empty()) return;
+      if (!repair_) damaged_.insert(layer.chain);
       Finding& finding = add(object, difference, "servin system doctor --repair");
       if (!repair_) return;
       // A container that runs on the damaged folder keeps it until it ends.
       if (there) layers.remove(layer.chain);
-      fresh->commit(layer.chain, layer.diff, bytes);
+      fresh->commit(layer.chain, layer.diff, result.bytes);
       finding.repaired = true;
       finding.fix.clear();
     } catch (const Error& e) {
@@ -160,13 +165,15 @@ class Verifier {
     }
   }
 
-  std::uint64_t unpack(const Layer& layer, const Fd& dir) {
+  archive::ExtractResult unpack(const Layer& layer, const Fd& dir) {
     Fd file = open_file(store_.paths().blob(layer.blob.hex()), O_RDONLY | O_NOFOLLOW);
     std::unique_ptr<archive::ByteSource> source =
         std::make_unique<archive::FdSource>(std::move(file), "blob " + layer.blob.str());
     source = std::make_unique<archive::TeeHashSource>(std::move(source), nullptr, &done_);
     auto tar = archive::read_ahead(archive::open_auto(std::move(source)));
-    archive::ExtractResult result = unpack_layer(*tar, dir, {});
+    archive::ExtractOptions options;
+    options.owners = ::geteuid() == 0;
+    archive::ExtractResult result = unpack_layer(*tar, dir, options);
     std::vector<Fd> below;
     std::vector<const Fd*> lower;
     below.reserve(layer.below.size());
@@ -174,7 +181,7 @@ class Verifier {
       if (store_.layers().has(chain)) lower.push_back(&below.emplace_back(store_.layers().open(chain)));
     if (!lower.empty() && !result.opaque_root) archive::inherit_folders(dir, result.implied_folders, lower);
     report("checking", false);
-    return result.bytes;
+    return result;
   }
 
   std::vector<std::string> names_of(const std::vector<std::string>& ids) {
@@ -220,6 +227,7 @@ class Verifier {
   const ProgressSink& progress_;
   Lease lease_;
   Needs needs_;
+  std::set<oci::Digest> chains_, damaged_;
   std::set<std::string> bad_blobs_;
   Verified result_;
   std::string buffer_ = std::string(256U << 10U, '\0');
