@@ -13,6 +13,8 @@ target_compile_definitions(servin_options INTERFACE FMT_HEADER_ONLY _GNU_SOURCE 
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # GCC 12 reports false positives of these in its own string and vector headers at -O2 (bugs 105329, 105651).
   target_compile_options(servin_options INTERFACE -Wno-restrict -Wno-stringop-overflow -Wno-array-bounds)
+  # Two types of one name: only the link-time optimiser sees them.
+  target_link_options(servin_options INTERFACE -Werror=odr -Werror=lto-type-mismatch)
 endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   # GCC 12's <algorithm> uses what its own C++23 mode deprecates.

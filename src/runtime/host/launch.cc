@@ -76,7 +76,7 @@ void reset_signals() {
 }
 
 void set_limits(const HostPlan& plan) {
-  for (const HostLimit& l : plan.limits) {
+  for (const ResourceLimit& l : plan.limits) {
     rlimit limit{l.soft, l.hard};
     rlimit now{};
     if (::setrlimit(static_cast<__rlimit_resource_t>(l.resource), &limit) == 0) continue;

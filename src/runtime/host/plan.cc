@@ -99,12 +99,12 @@ void HostMount::read(RecordReader& r) {
   r.get(read_only);
   r.get(recursive);
 }
-void HostLimit::write(RecordWriter& w) const {
+void ResourceLimit::write(RecordWriter& w) const {
   w.put(resource);
   w.put(soft);
   w.put(hard);
 }
-void HostLimit::read(RecordReader& r) {
+void ResourceLimit::read(RecordReader& r) {
   r.get(resource);
   r.get(soft);
   r.get(hard);

@@ -21,7 +21,7 @@ struct HostMount {
   void read(RecordReader& r);
 };
 
-struct HostLimit {
+struct ResourceLimit {
   std::uint32_t resource = 0;
   std::uint64_t soft = 0, hard = 0;
   void write(RecordWriter& w) const;
@@ -39,7 +39,7 @@ struct HostPlan {
   std::string mount_point;  // "": no image, the host's own root folder (tests of the shim)
   bool volatile_ = false;
   std::vector<HostMount> mounts;  // as root only
-  std::vector<HostLimit> limits;
+  std::vector<ResourceLimit> limits;
 
   std::string bytes() const;
   /// Throws data_loss.
