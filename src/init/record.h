@@ -39,7 +39,7 @@ struct Header {
   uint32_t reserved;
   uint64_t caps;
   // exec
-  uint32_t namespaces;  // CLONE_NEW* of the one pidfd; 0: namespace_count files, flags in ns_flags
+  uint32_t namespaces;  // CLONE_NEW* of the one pidfd; 0: namespace_count files of namespaces
   uint32_t namespace_count;
   uint32_t tasks_count;
   uint32_t has_v2;

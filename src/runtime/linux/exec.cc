@@ -85,18 +85,32 @@ class Execution {
   Launched run() {
     // What is about to be in the container's reach must not be looked into.
     kernel::forbid_dump();
-    auto target = open_pidfd(container_);
-    if (!target) throw not_running();
+    open_target();
     root_ = container_root(container_);
     if (spec_.args.empty() || spec_.args[0].empty()) throw Error(ErrorCode::invalid_argument, "no command to execute");
     user_ = resolve_user_in(root_, spec_.user.empty() ? launch_user() : spec_.user, plan_.groups);
     open_stdio();
     doors_ = open_cgroups(plan_.cgroups);
     Fd record = make_record();
-    return start(*target, record);
+    return start(record);
   }
 
  private:
+  // One pidfd joins all namespaces at once (Linux 5.8). Without pidfds their files are opened one by one; that the
+  // process is still the same is looked at afterwards, by container_root().
+  void open_target() {
+    try {
+      auto pidfd = open_pidfd(container_);
+      if (!pidfd) throw not_running();
+      targets_.push_back(std::move(*pidfd));
+    } catch (const Error& e) {
+      if (e.sys_errno() != ENOSYS && e.sys_errno() != EPERM) throw;
+      // The mount namespace last: with it goes our /proc.
+      for (const char* ns : {"pid", "uts", "ipc", "net", "cgroup", "mnt"})
+        targets_.push_back(open_file(fmt::format("/proc/{}/ns/{}", container_.pid, ns), O_RDONLY));
+    }
+  }
+
   std::string launch_user() const {
     if (!plan_.user.empty() || (plan_.uid == 0 && plan_.gid == 0)) return plan_.user;
     return fmt::format("{}:{}", plan_.uid, plan_.gid);
@@ -142,7 +156,8 @@ class Execution {
     r.header.new_session = 1;
     r.header.has_oom_score_adj = plan_.has_oom_score_adj ? 1 : 0;
     r.header.oom_score_adj = plan_.oom_score_adj;
-    r.header.namespaces = all_namespaces;
+    if (targets_.size() == 1) r.header.namespaces = all_namespaces;
+    r.header.namespace_count = static_cast<std::uint32_t>(targets_.size());
     r.header.tasks_count = static_cast<std::uint32_t>(doors_.tasks.size());
     r.header.has_v2 = doors_.v2 ? 1 : 0;
     if (spec_.privileged) {
@@ -152,11 +167,12 @@ class Execution {
     return make_memfd("servin-record", r.bytes(), false);
   }
 
-  Launched start(const Fd& target, const Fd& record) {
+  Launched start(const Fd& record) {
     SocketPair pair = make_socket_pair(SOCK_SEQPACKET);
     Fd program = init_program();
     std::vector<int> fds = stdio();
-    for (int fd : {pair.b.get(), record.get(), target.get()}) fds.push_back(fd);
+    for (int fd : {pair.b.get(), record.get()}) fds.push_back(fd);
+    for (const auto& target : targets_) fds.push_back(target.get());
     for (const auto& door : doors_.tasks) fds.push_back(door.get());
     if (doors_.v2) fds.push_back(doors_.v2.get());
     // vfork: the helper borrows our memory until it executes servin-init and touches none of it.
@@ -207,6 +223,7 @@ class Execution {
   ProcessId container_;
   const ExecSpec& spec_;
   const ExecOptions& options_;
+  std::vector<Fd> targets_;  // one pidfd, or the files of the namespaces
   Fd root_, slave_, in_, out_, err_;
   User user_;
   CgroupDoors doors_;

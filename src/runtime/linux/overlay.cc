@@ -12,6 +12,8 @@
 namespace servin::runtime {
 namespace {
 
+bool old_form_wanted = false;
+
 // fsconfig takes strings of at most 255 bytes; a longer path is named by a descriptor.
 class ShortPaths {
  public:
@@ -48,6 +50,8 @@ void mount_old_form(const LaunchPlan& plan) {
 
 }  // namespace
 
+void detail::use_old_overlay_form(bool use) { old_form_wanted = use; }
+
 std::string escape_layer(const std::string& path) {
   std::string out;
   for (char c : path) {
@@ -61,7 +65,7 @@ Fd mount_overlay(const LaunchPlan& plan) {
   kernel::FsContext fs("overlay");
   ShortPaths paths;
   for (const auto& lower : plan.lowers) {
-    if (fs.try_set("lowerdir+", paths.of(lower))) continue;
+    if (!old_form_wanted && fs.try_set("lowerdir+", paths.of(lower))) continue;
     mount_old_form(plan);
     return Fd();
   }

@@ -12,4 +12,9 @@ Fd mount_overlay(const LaunchPlan& plan);
 /// For "lowerdir=": colons, backslashes and commas escaped.
 std::string escape_layer(const std::string& path);
 
+namespace detail {
+/// Tests set it to use the older form on a newer kernel.
+void use_old_overlay_form(bool use);
+}  // namespace detail
+
 }  // namespace servin::runtime
