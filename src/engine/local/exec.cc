@@ -17,6 +17,7 @@
 #include "base/record.h"
 #include "base/strings.h"
 #include "engine/local/local.h"
+#include "runtime/host/launch.h"
 
 namespace servin::engine {
 namespace {
@@ -52,6 +53,7 @@ class ExecAttachment : public Attachment {
 
   std::optional<Event> next() override {
     if (told_) return Event{};
+    flush_input();
     if (auto event = read_from(output_, Kind::out)) return event;
     if (auto event = read_from(errors_, Kind::err)) return event;
     if (!has_ended()) return std::nullopt;
@@ -66,24 +68,16 @@ class ExecAttachment : public Attachment {
     return event;
   }
   bool write_stdin(std::string_view bytes) override {
-    while (!bytes.empty() && input_) {
-      ssize_t n = ::write(input_.get(), bytes.data(), bytes.size());
-      if (n > 0) {
-        bytes.remove_prefix(static_cast<std::size_t>(n));
-        continue;
-      }
-      if (n < 0 && errno == EINTR) continue;
-      if (n < 0 && errno == EAGAIN) {
-        wait_writable();
-        continue;
-      }
-      input_.reset();  // it does not read any more
-    }
+    flush_input();
+    if (!waiting_.empty()) return false;
+    waiting_ = bytes;
+    flush_input();
     return true;
   }
   void close_stdin() override {
     if (terminal_) return;  // of a terminal: the end is typed, not closed
-    input_.reset();
+    input_ends_ = true;
+    flush_input();
   }
   void resize(std::uint16_t rows, std::uint16_t columns) override {
     winsize size{};
@@ -101,11 +95,29 @@ class ExecAttachment : public Attachment {
     event.data.fd = fd.get();
     if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd.get(), &event) != 0) throw_errno("watch a stream");
   }
-  // Waits for room, but not past the end of the process.
-  void wait_writable() {
-    pollfd p[2] = {{input_.get(), POLLOUT, 0}, {launched_.pidfd.get(), POLLIN, 0}};
-    ::poll(p, 2, -1);
-    if ((p[1].revents & POLLIN) != 0 && (p[0].revents & POLLOUT) == 0) input_.reset();
+  // Never blocks: what the process does not take yet waits, and the epoll wakes when it takes more.
+  void flush_input() {
+    while (!waiting_.empty() && input_) {
+      ssize_t n = ::write(input_.get(), waiting_.data(), waiting_.size());
+      if (n > 0) {
+        waiting_.erase(0, static_cast<std::size_t>(n));
+      } else if (n < 0 && errno == EAGAIN) {
+        break;
+      } else if (n == 0 || errno != EINTR) {
+        input_.reset();  // it does not read any more
+      }
+    }
+    if (!input_) waiting_.clear();
+    if (waiting_.empty() && input_ends_) input_.reset();
+    wake_for_room(!waiting_.empty());
+  }
+  void wake_for_room(bool wanted) {
+    if (wanted == room_watched_) return;
+    room_watched_ = wanted;
+    epoll_event event{};
+    event.events = EPOLLOUT;
+    // A closed descriptor has left the epoll by itself.
+    if (input_) ::epoll_ctl(epoll_.get(), wanted ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, input_.get(), &event);
   }
   bool has_ended() const {
     pollfd p{launched_.pidfd.get(), POLLIN, 0};
@@ -132,7 +144,8 @@ class ExecAttachment : public Attachment {
 
   runtime::Launched launched_;
   Fd epoll_, output_, errors_, input_;
-  bool terminal_ = false;
+  std::string waiting_;  // input that the process has not taken yet
+  bool terminal_ = false, input_ends_ = false, room_watched_ = false;
   bool told_ = false;
 };
 
@@ -208,10 +221,6 @@ std::unique_ptr<Attachment> LocalEngine::exec(const std::string& text, const Exe
     throw error(ErrorCode::conflict, "container {} is not running", row.name)
         .with_id("E-NOT-RUNNING")
         .with_hint("servin start " + row.name);
-  if (isolation_of(row) != Isolation::namespaces)
-    throw error(ErrorCode::unsupported, "container {} has no isolation: there is nothing to join", row.name)
-        .with_id("E-NOT-BUILT")
-        .with_hint("run the command on the host itself");
   auto status = shim::read_status(run_dir(row.id));
   if (!status) throw no_such_container(text);
   runtime::ExecSpec spec{request.command,     request.env, request.user,
@@ -223,7 +232,12 @@ std::unique_ptr<Attachment> LocalEngine::exec(const std::string& text, const Exe
   options.rows = request.rows;
   options.columns = request.columns;
   std::string plan = read_plan(row.id);
-  auto launch = [&] { return runtime::exec(plan, status->process, spec, options); };
+  bool host = isolation_of(row) == Isolation::none;
+  auto launch = [&] {
+    if (!host) return runtime::exec(plan, status->process, spec, options);
+    return runtime::exec_on_host(plan, status->process, spec,
+                                 {request.tty, request.open_stdin, request.rows, request.columns});
+  };
   if (!detach) return std::make_unique<ExecAttachment>(launch());
   exec_detached(launch);
   return nullptr;
