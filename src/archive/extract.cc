@@ -150,7 +150,11 @@ class LayerExtractor {
       if (entry_.is_sparse && ::lseek(fd.get(), static_cast<off_t>(offset), SEEK_SET) < 0) {
         throw_errno("write {}", shown(entry_));
       }
-      write_all(fd, bytes, shown(entry_));
+      try {
+        write_all(fd, bytes, "the file");
+      } catch (Error& e) {
+        throw e.context(shown(entry_));
+      }
     }
     // The hole at the end, if there is one.
     if (entry_.is_sparse && ::ftruncate(fd.get(), static_cast<off_t>(entry_.size)) != 0) {

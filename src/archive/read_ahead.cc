@@ -4,6 +4,8 @@
 #include <cstring>
 #include <exception>
 #include <mutex>
+#include <signal.h>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -19,12 +21,29 @@ class ReadAhead : public ByteSource {
  public:
   explicit ReadAhead(std::unique_ptr<ByteSource> from) : from_(std::move(from)) {
     for (auto& slot : ring_) slot.bytes.resize(slot_size);
-    thread_ = std::thread([this] { fill(); });
   }
   ~ReadAhead() override {
+    if (!thread_.joinable()) return;
     cancel();
     thread_.join();
   }
+
+  // False when the system gives no thread (pids limit).
+  bool start() {
+    // Signals are for the thread that called us: a handler or a signalfd of the program must not lose one to the
+    // helper.
+    sigset_t all;
+    sigset_t before;
+    ::sigfillset(&all);
+    ::pthread_sigmask(SIG_SETMASK, &all, &before);
+    try {
+      thread_ = std::thread([this] { fill(); });
+    } catch (const std::system_error&) {
+    }
+    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    return thread_.joinable();
+  }
+  std::unique_ptr<ByteSource> take_source() { return std::move(from_); }
 
   std::size_t read(void* out, std::size_t n) override {
     Slot& slot = ring_[tail_ % slots];
@@ -121,7 +140,9 @@ class ReadAhead : public ByteSource {
 }  // namespace
 
 std::unique_ptr<ByteSource> read_ahead(std::unique_ptr<ByteSource> from) {
-  return std::make_unique<ReadAhead>(std::move(from));
+  auto ahead = std::make_unique<ReadAhead>(std::move(from));
+  if (!ahead->start()) return ahead->take_source();  // slower, but the same bytes
+  return ahead;
 }
 
 }  // namespace servin::archive

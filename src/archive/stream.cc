@@ -26,7 +26,9 @@ Error unsafe_error(std::string text) {
       .with_hint("get the archive from a source that you trust; nothing of this one was kept");
 }
 Error limit_error(std::string text) {
-  return Error(ErrorCode::resource_exhausted, std::move(text)).with_id("E-ARCHIVE-LIMIT");
+  return Error(ErrorCode::resource_exhausted, std::move(text))
+      .with_id("E-ARCHIVE-LIMIT")
+      .with_hint("if you trust it, raise the limit: --max-size, --max-entries");
 }
 Error damaged_error(std::string text) {
   return Error(ErrorCode::data_loss, std::move(text))

@@ -94,6 +94,24 @@ TEST_P(PathOpen, MakesFoldersAndFilesInside) {
 
 INSTANTIATE_TEST_SUITE_P(Both, PathOpen, ::testing::Bool(), [](const auto& p) { return p.param ? "walk" : "openat2"; });
 
+TEST_F(Files, RemovesDeepTreesAndLeavesWhatLinksPointTo) {
+  make_dirs(path + "/kept");
+  write_file(path + "/kept/f", "x");
+  make_dirs(path + "/tree");
+  Fd here = open_file(path + "/tree", O_PATH | O_DIRECTORY);
+  // Deeper than descriptors last and than a path can say.
+  for (int i = 0; i < 1200; ++i) {
+    ASSERT_EQ(::mkdirat(here.get(), "deep", 0700), 0);
+    here = open_at(here, "deep", O_PATH | O_DIRECTORY);
+  }
+  ASSERT_EQ(::symlinkat((path + "/kept").c_str(), here.get(), "link"), 0);
+  remove_tree(path + "/tree/");
+  EXPECT_FALSE(path_exists(path + "/tree"));
+  EXPECT_EQ(read_file(path + "/kept/f"), "x");
+  remove_tree(path + "/missing");
+  remove_tree(path + "/missing/too");
+}
+
 TEST_F(Files, AreReplacedWhole) {
   write_file(path + "/f", "one");
   write_file(path + "/f", "two", 0600, Sync::yes);
