@@ -138,6 +138,8 @@ class LocalEngine : public Engine {
 
   // remove.cc
   void remove_settled(const Row& row, bool volumes);
+  void end_by_force(const Row& row);
+  bool try_remove(const Row& row, bool volumes);
 
   // list.cc
   bool matches(const Container& container, const Filters& filters);

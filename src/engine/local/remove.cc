@@ -14,6 +14,8 @@ namespace {
 
 constexpr std::int64_t kill_patience = 10'000'000'000;
 
+bool is_up(Status status) { return status == Status::running || status == Status::paused; }
+
 void nap() {
   timespec t{0, 2'000'000};
   ::nanosleep(&t, nullptr);
@@ -46,36 +48,45 @@ void LocalEngine::remove_settled(const Row& row, bool volumes) {
   remove_tree(run_dir(row.id));
 }
 
-void LocalEngine::remove(const std::string& text, bool force, bool volumes) {
-  Row row = find(text);
-  ContainerState state = observe(row);
-  bool up = state.status == Status::running || state.status == Status::paused;
-  if (up && !force)
-    throw error(ErrorCode::conflict, "container {} is {}", row.name, to_string(state.status))
-        .with_id("E-RUNNING")
-        .with_hint("stop it first: servin stop " + row.name + ", or: servin rm --force " + row.name);
-  // Without the lock: whoever holds it while the container runs waits for exactly this.
-  if (up) {
-    kill_now(row);
-    if (!wait_until_stopped(row, kill_patience, state))
-      throw error(ErrorCode::timeout, "container {} does not end although it was killed", row.name)
-          .with_id("E-KILL-TIMEOUT")
-          .with_hint("a process of it hangs in the kernel; look at it: servin top " + row.name);
-  }
-  for (std::int64_t deadline = monotonic_ns() + 2'000'000'000;
-       force && is_being_made(row) && monotonic_ns() < deadline;)
-    nap();
+// Without the lock: whoever holds it while the container runs waits for exactly this.
+void LocalEngine::end_by_force(const Row& row) {
+  kill_now(row);
+  ContainerState state;
+  if (wait_until_stopped(row, kill_patience, state)) return;
+  throw error(ErrorCode::timeout, "container {} does not end although it was killed", row.name)
+      .with_id("E-KILL-TIMEOUT")
+      .with_hint("a process of it hangs in the kernel; look at it: servin top " + row.name);
+}
+
+// False: it runs (again).
+bool LocalEngine::try_remove(const Row& row, bool volumes) {
   FileLock held = lock(row);
   auto current = db_.container(row.id);
-  if (!current) return remove_tree(run_dir(row.id));  // --rm, or somebody else's rm: it is gone as asked
-  if (settle(*current, state)) {
-    if (state.status == Status::running || state.status == Status::paused)
-      throw error(ErrorCode::conflict, "container {} was started meanwhile", row.name)
-          .with_id("E-RUNNING")
-          .with_hint("try again: servin rm --force " + row.name);
-    remove_settled(*current, volumes || current->auto_remove);
+  if (!current) {
+    remove_tree(run_dir(row.id));  // --rm, or somebody else's rm: it is gone as asked
+    return true;
   }
-  spawn_sweeper();
+  ContainerState state;
+  if (!settle(*current, state)) return true;
+  if (is_up(state.status)) return false;
+  remove_settled(*current, volumes || current->auto_remove);
+  return true;
+}
+
+void LocalEngine::remove(const std::string& text, bool force, bool volumes) {
+  Row row = find(text);
+  for (int attempt = 0; attempt < (force ? 10 : 1); ++attempt) {
+    ContainerState state = observe(row);
+    if (is_up(state.status) && !force) break;
+    if (is_up(state.status)) end_by_force(row);
+    std::int64_t deadline = monotonic_ns() + 2'000'000'000;
+    while (force && is_being_made(row) && monotonic_ns() < deadline) nap();
+    // A restart may have come between.
+    if (try_remove(row, volumes)) return spawn_sweeper();
+  }
+  throw error(ErrorCode::conflict, "container {} is {}", row.name, to_string(observe(row).status))
+      .with_id("E-RUNNING")
+      .with_hint("stop it first: servin stop " + row.name + ", or: servin rm --force " + row.name);
 }
 
 void LocalEngine::rename(const std::string& text, const std::string& name) {
@@ -106,7 +117,7 @@ PruneResult LocalEngine::prune_containers(const Filters& filters) {
       auto current = db_.container(row->id);
       ContainerState state;
       if (!current || !settle(*current, state)) continue;
-      if (state.status == Status::running || state.status == Status::paused) continue;
+      if (is_up(state.status)) continue;
       remove_settled(*current, true);
       result.deleted.push_back(row->id);
       result.reclaimed += bytes;

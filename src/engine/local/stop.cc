@@ -147,6 +147,9 @@ void LocalEngine::restart(const std::string& text, std::optional<int> timeout) {
   stop_row(c.row, timeout, "");
   c.container.state = observe(c.row);
   end_leftovers(c.row);
+  // The kernel refuses a volatile overlay's folders a second time, because a crash may have lost data between; here the
+  // host has been up all the time.
+  if (c.row.auto_remove) remove_tree(paths_.container(c.row.id) + "/work/work/incompat");
   start_locked(c, nullptr);
 }
 
