@@ -13,7 +13,7 @@ namespace servin::image {
 namespace {
 
 constexpr const char* opaque_xattr = "trusted.overlay.opaque";
-constexpr mode_t untouched = 01000;  // no archive gives a root away like that
+constexpr mode_t untouched = 01700;  // no archive gives a root away like that; we ourselves need to get in without root
 constexpr mode_t usual = 0755;
 
 }  // namespace

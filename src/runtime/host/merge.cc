@@ -102,7 +102,7 @@ class Merge {
 }  // namespace
 
 void merge_layers(const HostPlan& plan) {
-  std::string done = plan.upper.substr(0, plan.upper.rfind('/')) + "/merged";
+  std::string done = plan.upper.substr(0, plan.upper.rfind('/')) + "/layers-copied";
   if (path_exists(done)) return;
   for (const std::string& name : list_dir(plan.upper)) remove_tree(plan.upper + "/" + name);
   Merge merge(plan.upper);
