@@ -194,7 +194,7 @@ def files_below(folder):
 @pytest.mark.deadline(600)
 @pytest.mark.parametrize("where", ["blobs/sha256", "snapshots"])
 def test_flipped_bits(engine, where):
-    """The doctor finds every one of them; loading again or --repair cures."""
+    """The doctor finds every one of them; --repair unpacks a layer anew and throws a blob away, which loading brings back."""
     archive, _ = small_image(engine)
     engine.ok("load", "-i", archive)
     healthy = Healthy(engine)
@@ -208,10 +208,8 @@ def test_flipped_bits(engine, where):
         path = files[number % len(files)] if number < len(files) else chance.choice(files)
         flip(path, chance.randrange(os.path.getsize(path)))
         assert failed_checks(engine, "--verify"), f"a flipped bit in {path} was not found"
-        if number % 2:
-            engine.ok("load", "-i", archive)
-        else:
-            engine.run("system", "doctor", "--verify", "--repair", timeout=120)
+        engine.run("system", "doctor", "--verify", "--repair", timeout=120)
+        if where == "blobs/sha256":
             engine.ok("load", "-i", archive)  # a blob that was thrown away comes back with its archive
         healthy.check("--verify")
         assert engine.ok("run", "--rm", "small:1", "cat", "/etc/motd", "/data/f0").out == "third\nchanged\n"

@@ -67,7 +67,7 @@ def test_much_output_without_a_reader(probing):
 def test_output_to_a_slow_reader_is_whole(probing):
     engine = probing
     size = 8 << 20
-    process = engine.popen("run", "--rm", "probe:1", "/probe", "flood", size)
+    process = engine.popen("run", "--rm", "probe:1", "/probe", "flood", size, bufsize=0)
     head = process.stdout.read(64)
     rest, _ = process.communicate(timeout=60)
     assert len(head + rest) == size and process.returncode == 0
