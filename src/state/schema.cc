@@ -89,7 +89,6 @@ void make_database(const std::string& path, bool durable, Fill fill) {
     run(fmt::format("PRAGMA user_version={}", schema_version).c_str());
     fill(db);
     run("COMMIT");
-    run("PRAGMA journal_mode=WAL");
   }
   ::chmod(temp.c_str(), 0600);
   if (durable) sync_path(temp);
@@ -211,8 +210,6 @@ void migrate(Connection& db, bool durable) {
     for (int i = version; i < schema_version; ++i) db.exec(steps[static_cast<std::size_t>(i)]);
     db.exec(fmt::format("PRAGMA user_version={}", schema_version).c_str());
   });
-  // The next reader looks at the file's first bytes, not at the log.
-  db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
 }
 
 void ensure_durable(const Paths& paths) {
@@ -222,7 +219,7 @@ void ensure_durable(const Paths& paths) {
   ::chmod(paths.root.c_str(), 0700);
   FileLock lock = lock_init(paths.root);
   if (path_exists(paths.db())) return;
-  // A log without its database belongs to one that was moved away: SQLite would play it into the new one.
+  // A journal without its database belongs to one that was moved away: SQLite would play it into the new one.
   remove_database(paths.db());
   make_database(paths.db(), true, [](sqlite3*) {});
 }
