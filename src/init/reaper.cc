@@ -43,6 +43,8 @@ Reaper start_reaper(bool terminal) {
   if (pid > 0) {
     call(__NR_prctl, PR_SET_NAME, "servin-init");
     call(__NR_close, handshake_fd);  // the child's exec must close the last copy
+    // Nothing of ours is in reach any more: the container may look at its first process like at any other.
+    call(__NR_prctl, PR_SET_DUMPABLE, 1);
     return {{}, false, pid};
   }
   call(__NR_setpgid, 0, 0);

@@ -58,12 +58,12 @@ oci::SpecMount kernel_mount(std::string type, std::string target, std::vector<st
 }
 
 void add_ipc_mounts(std::vector<oci::SpecMount>& out, const MountDefaults& o) {
+  // Message queues belong to the ipc namespace: a new mount shows those of the one that the container is in.
+  out.push_back(kernel_mount("mqueue", "/dev/mqueue", {"nosuid", "noexec", "nodev"}));
   if (o.host_ipc) {
-    out.push_back({"/dev/mqueue", "bind", "/dev/mqueue", {"rbind", "nosuid", "noexec", "nodev"}});
     out.push_back({"/dev/shm", "bind", "/dev/shm", {"rbind", "nosuid", "noexec", "nodev"}});
     return;
   }
-  out.push_back(kernel_mount("mqueue", "/dev/mqueue", {"nosuid", "noexec", "nodev"}));
   if (!o.join_shm.empty()) {
     out.push_back({"/dev/shm", "bind", o.join_shm, {"rbind", "nosuid", "noexec", "nodev"}});
     return;

@@ -29,7 +29,7 @@ oci::SpecCapabilities spec_capabilities(const std::vector<std::string>& set);
 struct MountDefaults {
   std::uint64_t shm_size = 64U << 20U;
   bool privileged = false;  // /sys and cgroup writable
-  bool host_ipc = false;    // the host's /dev/shm and /dev/mqueue are bound
+  bool host_ipc = false;    // the host's /dev/shm is bound
   std::string join_shm;     // container:NAME ipc: folder of the other's /dev/shm ("" = an own one)
   bool cgroup = true;       // /sys/fs/cgroup
 };
