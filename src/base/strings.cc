@@ -123,15 +123,33 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   return previous[b.size()];
 }
 
+/// Is `word` only `k` with one letter typed twice?
+static bool is_doubled(std::string_view word, std::string_view k) {
+  if (word.size() != k.size() + 1) return false;
+  for (std::size_t i = 1; i < word.size(); ++i) {
+    if (word[i] == word[i - 1] && word.substr(0, i) == k.substr(0, i) && word.substr(i + 1) == k.substr(i)) return true;
+  }
+  return false;
+}
+
 std::vector<std::string> did_you_mean(std::string_view word, std::span<const std::string> known) {
-  // Short words are near to everything: one edit for up to four letters, two for longer ones.
-  std::size_t limit = word.size() <= 2 ? 0 : word.size() <= 4 ? 1 : 2;
+  // Short words are near to everything: one edit for up to six letters, two for longer ones. Dashes do not count.
+  std::size_t dashes = std::min(word.find_first_not_of('-'), word.size());
+  std::size_t letters = word.size() - dashes;
+  std::size_t limit = letters <= 2 ? 0 : letters <= 6 ? 1 : 2;
   std::vector<std::pair<std::size_t, std::string>> found;
   for (const auto& k : known) {
     if (k == word) continue;
     std::size_t d = edit_distance(lower(word), lower(k));
-    bool prefix = word.size() >= 3 && k.starts_with(word);
-    if (d <= limit || prefix) found.emplace_back(prefix && d > limit ? limit + 1 : d, k);
+    bool prefix = letters >= 3 && k.starts_with(word);
+    bool swapped = letters == 2 && k.size() == word.size() && d == 1 && k[dashes] == word[dashes + 1] &&
+                   k[dashes + 1] == word[dashes];
+    if (d > limit && !prefix && !swapped) continue;
+    // Between equals: people rarely miss the first letter, and "delte" is rather a word of its own letters.
+    std::size_t rank = (prefix && d > limit ? limit + 1 : d) * 4;
+    if (dashes < k.size() && letters > 0 && k[dashes] != word[dashes]) rank += 2;
+    if (k.size() < word.size() && d == 1 && !is_doubled(word, k)) rank += 1;
+    found.emplace_back(rank, k);
   }
   std::stable_sort(found.begin(), found.end(), [](const auto& x, const auto& y) { return x.first < y.first; });
   std::vector<std::string> out;

@@ -77,7 +77,7 @@ void walk(Place& place, std::span<const std::string> words) {
     const std::string& word = words[i];
     if (place.options_end || word.size() < 2 || word[0] != '-') {
       ++place.arguments;
-      if (place.command->order == Order::first) place.options_end = true;
+      if (place.command->order != Order::free) place.options_end = true;
       continue;
     }
     if (word == "--") {

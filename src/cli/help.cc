@@ -73,7 +73,7 @@ Images:     image ls, load, import, save, tag, rm, inspect, history, prune,
             short: images load import save tag rmi history
 Volumes:    volume create, ls, inspect, rm, prune
 Engine:     info version, system df, doctor, prune, container prune
-Help:       help [COMMAND|E-CODE], help --codes, help --man DIR, completion SHELL
+Help:       help [COMMAND|CODE], help --codes, help --man DIR, completion SHELL
 
 Options before or behind the command:
   --root DIR         the engine's folder (default: /var/lib/servin)

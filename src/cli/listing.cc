@@ -31,9 +31,27 @@ using Json = nlohmann::ordered_json;
 
 Json parse_document(const std::string& text) { return Json::parse(text); }
 
+std::string dump(const Json& json, int indent) { return json.dump(indent, ' ', false, Json::error_handler_t::replace); }
+
 /// Cells go through printable(): names, labels and arguments come from images, and a terminal obeys what it is sent.
 std::string safe(const Context& context, std::string_view text) {
   return context.out.is_terminal() ? printable(text, true) : std::string(text);
+}
+
+/// JSON and YAML texts escape C0 themselves; on a terminal DEL and C1 must not come through either.
+std::string safe_document(const Context& context, const std::string& text) {
+  if (!context.out.is_terminal()) return text;
+  std::string result;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    auto c = static_cast<unsigned char>(text[i]);
+    bool c1 = c == 0xc2 && i + 1 < text.size() && (static_cast<unsigned char>(text[i + 1]) & 0xe0U) == 0x80;
+    if (c == 0x7f || c1) {
+      result += fmt::format("\\u{:04x}", c1 ? static_cast<unsigned char>(text[++i]) : c);
+    } else {
+      result += text[i];
+    }
+  }
+  return result;
 }
 
 Json row_object(const Listing& listing, const Row& row) {
@@ -87,7 +105,7 @@ void print_template(Context& context, const Listing& listing, std::string_view t
 void print_yaml(Context& context, const Listing& listing) {
   Json all = Json::array();
   for (const Row& row : listing.rows) all.push_back(row_object(listing, row));
-  context.out.write(to_yaml(all));
+  context.out.write(safe_document(context, to_yaml(all)));
 }
 
 void print_json_lines(Context& context, const Listing& listing) {
@@ -97,19 +115,13 @@ void print_json_lines(Context& context, const Listing& listing) {
       if (i > 0) line += ',';
       line += servin::quoted(listing.fields[i].name) + ":" + servin::quoted(i < row.values.size() ? row.values[i] : "");
     }
-    context.out.line(line + "}");
+    context.out.line(safe_document(context, line + "}"));
   }
 }
 
 void print_quiet(Context& context, const Listing& listing) {
-  std::string last;
-  for (const Row& row : listing.rows) {
-    const std::string& value = row.values[listing.quiet];
-    context.out.line(safe(context, value));
-  }
+  for (const Row& row : listing.rows) context.out.line(safe(context, row.values[listing.quiet]));
 }
-
-std::string run_template(const Template& format, const Json& document) { return format.execute(document); }
 
 }  // namespace
 
@@ -147,23 +159,23 @@ void print_documents(Context& context, const std::string& format, const std::vec
     Json all = Json::array();
     for (const std::string& text : documents) all.push_back(parse_document(text));
     bool lines = format == "json" && !context.out.is_terminal();
-    return context.out.line(lines ? all.dump() : all.dump(4));
+    return context.out.line(safe_document(context, dump(all, lines ? -1 : 4)));
   }
   if (format == "yaml") {
     Json all = Json::array();
     for (const std::string& text : documents) all.push_back(parse_document(text));
-    return context.out.write(to_yaml(all));
+    return context.out.write(safe_document(context, to_yaml(all)));
   }
   Template compiled(format);
   for (const std::string& text : documents) {
-    context.out.line(safe(context, run_template(compiled, parse_document(text))));
+    context.out.line(safe(context, compiled.execute(parse_document(text))));
   }
 }
 
 void print_object(Context& context, const std::string& format, const std::string& document) {
   Json object = parse_document(document);
-  if (format == "json" || format.empty()) return context.out.line(object.dump());
-  if (format == "yaml") return context.out.write(to_yaml(object));
+  if (format == "json" || format.empty()) return context.out.line(safe_document(context, dump(object, -1)));
+  if (format == "yaml") return context.out.write(safe_document(context, to_yaml(object)));
   context.out.line(safe(context, Template(format).execute(object)));
 }
 

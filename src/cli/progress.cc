@@ -44,7 +44,7 @@ std::string speed(const engine::Progress& p, std::int64_t elapsed) {
   std::string text = human_size(static_cast<std::uint64_t>(rate)) + "/s";
   if (p.total <= p.done || p.finished) return text;
   auto left = static_cast<std::int64_t>(static_cast<double>(p.total - p.done) / rate * 1e9);
-  return text + ", " + format_duration((left / second_ns + 1) * second_ns) + " left";
+  return text + ", " + format_duration((left + second_ns - 1) / second_ns * second_ns) + " left";
 }
 
 std::string bar(const engine::Progress& p) {
@@ -93,9 +93,12 @@ class Terminal final : public ProgressView {
 
   std::string line(const Step& step, std::int64_t now) const {
     const engine::Progress& p = step.last;
-    std::string text = fmt::format("{} {}  {}{}  {}", printable(p.step), printable(p.object), bar(p), amount(p),
-                                   p.finished ? "done" : speed(p, now - step.begun));
+    std::string head = fmt::format("{} {}  ", printable(p.step), printable(p.object));
+    std::string tail = fmt::format("{}  {}", amount(p), p.finished ? "done" : speed(p, now - step.begun));
     unsigned columns = err_.columns();
+    // The numbers say more than the bar: on a narrow terminal it is the bar that goes.
+    std::string text = head + bar(p) + tail;
+    if (display_width(text) >= columns) text = head + tail;
     return ellipsis(text, columns > 1 ? columns - 1 : 1);
   }
 

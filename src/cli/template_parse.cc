@@ -183,6 +183,7 @@ std::vector<Piece> cut(std::string_view text) {
     std::size_t close = comment ? text.find("}}", begin) : end_of_action(text, begin);
     if (close == std::string_view::npos) throw template_error("a comment has no closing }}");
     std::string_view action = text.substr(begin, close - begin);
+    if (comment && action.find("*/") == std::string_view::npos) throw template_error("a comment has no closing */");
     trim_next = action.ends_with(" -");
     if (trim_next) action.remove_suffix(1);
     if (!comment) pieces.push_back({true, action});

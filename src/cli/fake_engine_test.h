@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+// An Engine of the tests' own: answers from tables, notes what it was asked.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "cli/main.h"
+#include "engine/engine.h"
+
+namespace servin::cli {
+
+class FakeEngine : public engine::Engine {
+ public:
+  std::vector<engine::Container> containers;
+  std::vector<engine::ImageSummary> images;
+  std::vector<engine::Volume> volumes;
+  std::vector<std::string> calls;
+
+  Created create(const engine::CreateRequest& request) override {
+    calls.push_back("create " + request.image);
+    return {"f00df00df00d", {}};
+  }
+  std::unique_ptr<engine::Attachment> start(const std::string& name, const engine::AttachRequest*) override {
+    return note("start", name), nullptr;
+  }
+  std::unique_ptr<engine::Attachment> run(const engine::CreateRequest& request, const engine::AttachRequest*,
+                                          Created& created) override {
+    calls.push_back("run " + request.image);
+    created = {"f00df00df00d", {"a warning"}};
+    return nullptr;
+  }
+  std::unique_ptr<engine::Attachment> attach(const std::string&, const engine::AttachRequest&) override {
+    return nullptr;
+  }
+  void stop(const std::string& name, std::optional<int>, const std::string&) override { note("stop", name); }
+  void restart(const std::string& name, std::optional<int>) override { note("restart", name); }
+  void kill(const std::string& name, const std::string& signal) override { note("kill " + signal, name); }
+  void pause(const std::string& name) override { note("pause", name); }
+  void unpause(const std::string& name) override { note("unpause", name); }
+  void remove(const std::string& name, bool force, bool) override { note(force ? "remove -f" : "remove", name); }
+  void rename(const std::string& name, const std::string& to) override { note("rename " + to, name); }
+  std::vector<engine::Container> list(const engine::ContainerFilter& filter) override {
+    std::vector<engine::Container> shown;
+    for (const auto& c : containers) {
+      if (filter.all || c.state.status == engine::Status::running) shown.push_back(c);
+    }
+    return shown;
+  }
+  engine::Container inspect(const std::string& name) override { return find(name); }
+  engine::ContainerSize size(const std::string&) override { return {1000, 2000000}; }
+  std::string inspect_json(const std::string& name, bool) override {
+    return R"({"Id":")" + find(name).config.id + R"(","Name":"/)" + name +
+           R"(","State":{"Status":"running","Pid":42},"Config":{"Env":["A=1","B=2"],"Labels":{"k":"v"},"Cmd":null}})";
+  }
+  engine::ExitResult wait(const std::string& name, const std::string&) override {
+    return note("wait", name), engine::ExitResult{7, false, ""};
+  }
+  void logs(const std::string&, const engine::LogRequest&, const engine::LogSink& sink) override {
+    sink({engine::LogLine::Stream::out, {.ns = 1}, "to out\n"});
+    sink({engine::LogLine::Stream::err, {.ns = 1}, "to err\n"});
+  }
+  std::unique_ptr<engine::Attachment> exec(const std::string& name, const engine::ExecRequest&, bool) override {
+    return note("exec", name), nullptr;
+  }
+  engine::TopResult top(const std::string& name, const std::string&) override {
+    note("top", name);
+    return {{"PID", "CMD"}, {{"1", "sh"}, {"22", "evil\x1b[31m"}}};
+  }
+  engine::PruneResult prune_containers(const std::map<std::string, std::vector<std::string>>&) override {
+    calls.emplace_back("prune containers");
+    return {{"old"}, 1500};
+  }
+  std::vector<engine::LoadedImage> load(const Fd&, const std::string&, const engine::LoadRequest& request,
+                                        const engine::ProgressSink&) override {
+    calls.push_back("load " + request.name);
+    return {{"sha256:1", "docker.io/library/alpine:latest", false}, {"sha256:2", "", false}};
+  }
+  void save(const std::vector<std::string>&, engine::SaveFormat, const Fd&, const engine::ProgressSink&) override {}
+  std::vector<engine::ImageSummary> list_images(const engine::ImageFilter&) override { return images; }
+  engine::ImageDetail inspect_image(const std::string&) override { return {}; }
+  std::string inspect_image_json(const std::string& name) override {
+    if (name != "base") throw Error(ErrorCode::not_found, "no such image: " + name).with_id("E-IMAGE-NOT-FOUND");
+    return R"({"Id":"sha256:1"})";
+  }
+  void tag(const std::string& image, const std::string& name) override { note("tag " + name, image, false); }
+  engine::RemovedImage remove_image(const std::string& name, bool, bool) override {
+    if (name != "base") throw Error(ErrorCode::not_found, "no such image: " + name).with_id("E-IMAGE-NOT-FOUND");
+    return {{"base:latest"}, {"sha256:1"}};
+  }
+  engine::PruneResult prune_images(bool, const std::map<std::string, std::vector<std::string>>&, bool) override {
+    calls.emplace_back("prune images");
+    return {};
+  }
+  std::vector<Template> list_templates() override { return {{"base", "BusyBox"}}; }
+  engine::LoadedImage create_template(const std::string&, const std::string& reference) override {
+    return {"sha256:1", reference, false};
+  }
+  engine::Volume create_volume(const engine::Volume& request) override { return request; }
+  std::vector<engine::Volume> list_volumes(const std::map<std::string, std::vector<std::string>>&) override {
+    return volumes;
+  }
+  engine::Volume inspect_volume(const std::string& name) override {
+    for (const auto& volume : volumes) {
+      if (volume.name == name) return volume;
+    }
+    throw Error(ErrorCode::not_found, "no such volume: " + name).with_id("E-VOLUME-NOT-FOUND");
+  }
+  void remove_volume(const std::string& name, bool) override { inspect_volume(name); }
+  engine::PruneResult prune_volumes(bool, const std::map<std::string, std::vector<std::string>>&) override {
+    return {};
+  }
+  engine::EngineInfo info() override { return {}; }
+  engine::DiskUsage disk_usage() override { return {{{"Images", 2, 1, 3000, 1500}}}; }
+  std::vector<engine::DoctorCheck> doctor(bool, bool) override {
+    return {{"one", engine::DoctorCheck::Result::failed, "it is broken", "mend it"}};
+  }
+
+  void add(const std::string& name, engine::Status status, const std::string& image = "base") {
+    engine::Container c;
+    c.config.id = std::string(64, static_cast<char>('a' + containers.size() % 6));
+    c.config.request.name = name;
+    c.config.request.image = image;
+    c.config.image_name = image;
+    c.config.args = {"sleep", "1000"};
+    c.config.created = {now().ns - 7200'000'000'000};
+    c.state.status = status;
+    c.state.started = {now().ns - 300'000'000'000};
+    c.state.finished = {now().ns - 60'000'000'000};
+    c.state.exit_code = 3;
+    containers.push_back(std::move(c));
+  }
+
+ private:
+  engine::Container find(const std::string& name) const {
+    for (const auto& c : containers) {
+      if (c.name() == name) return c;
+    }
+    throw Error(ErrorCode::not_found, "no such container: " + name).with_id("E-CONTAINER-NOT-FOUND");
+  }
+  void note(const std::string& what, const std::string& name, bool known = true) {
+    if (known) find(name);
+    calls.push_back(what + " " + name);
+  }
+};
+
+/// The command line with the fake engine behind it.
+class Cli {
+ public:
+  Cli() : context(true) {
+    auto made = std::make_unique<FakeEngine>();
+    engine = made.get();
+    // std::function wants something that can be copied.
+    auto held = std::make_shared<std::unique_ptr<FakeEngine>>(std::move(made));
+    context.make_engine = [held](const GlobalOptions&) { return std::move(*held); };
+    context.global.dev = true;  // the tests need no root
+  }
+
+  int run(std::vector<std::string> words) {
+    std::size_t out_before = context.out.text().size();
+    std::size_t err_before = context.err.text().size();
+    int code = cli::run(context, words);
+    out = context.out.text().substr(out_before);
+    err = context.err.text().substr(err_before);
+    return code;
+  }
+
+  Context context;
+  FakeEngine* engine;
+  std::string out, err;
+};
+
+}  // namespace servin::cli
