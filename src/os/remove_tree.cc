@@ -14,6 +14,8 @@
 namespace servin {
 namespace {
 
+constexpr int most_repeats = 100;
+
 class TreeRemover {
  public:
   TreeRemover(const Fd& parent, const std::string& name) : parent_(parent), name_(name) {}
@@ -43,6 +45,7 @@ class TreeRemover {
   void enter(const Fd& dir, const std::string& name) {
     Fd fd(::openat(dir.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     struct stat st{};
+    if (!fd && errno == ENOENT) return;  // somebody else removes it too
     if (!fd || ::fstat(fd.get(), &st) != 0) throw_errno("remove {}", name);
     if (levels_.empty()) device_ = st.st_dev;
     if (st.st_dev != device_) {
@@ -81,10 +84,7 @@ class TreeRemover {
   void leave() {
     std::string name = std::move(levels_.back().name);
     levels_.pop_back();
-    if (levels_.empty()) {
-      if (::unlinkat(parent_.get(), name.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT) throw_errno("remove {}", name);
-      return;
-    }
+    if (levels_.empty()) return remove_folder(parent_, name);
     Fd up(::openat(here_.get(), "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     struct stat st{};
     if (!up || ::fstat(up.get(), &st) != 0) throw_errno("remove {}", name);
@@ -93,13 +93,21 @@ class TreeRemover {
       throw error(ErrorCode::conflict, "remove {}: the folder was moved meanwhile", name);
     }
     here_ = std::move(up);
-    if (::unlinkat(here_.get(), name.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT) throw_errno("remove {}", name);
+    remove_folder(here_, name);
+  }
+
+  /// Once more from the start when somebody has put something into it meanwhile (a lock file), but not for ever.
+  void remove_folder(const Fd& dir, const std::string& name) {
+    if (::unlinkat(dir.get(), name.c_str(), AT_REMOVEDIR) == 0 || errno == ENOENT) return;
+    if (errno != ENOTEMPTY || ++repeated_ > most_repeats) throw_errno("remove {}", name);
+    enter(dir, name);
   }
 
   const Fd& parent_;
   std::string name_;
   Fd here_;
   dev_t device_ = 0;
+  int repeated_ = 0;
   std::vector<Level> levels_;
 };
 

@@ -38,7 +38,10 @@ void LocalEngine::tidy(const std::string& id) {
   sweep();
 }
 
-void LocalEngine::sweep() { snapshotter_.empty_trash(); }
+void LocalEngine::sweep() {
+  drop_orphans();
+  snapshotter_.empty_trash();
+}
 
 void hidden_cleanup(const Paths& paths, const std::string& id) {
   LocalEngine engine(paths);

@@ -105,6 +105,10 @@ class LocalEngine : public Engine {
   bool is_being_made(const Row& row);
   bool needs_settling(const Row& row, const ContainerState& state);
   void end_leftovers(const Row& row);
+  void end_leftovers(const std::string& id, Isolation isolation);
+  std::string end_processes(const std::string& id);
+  void drop_orphans();
+  void drop_orphan(const std::string& id);
 
   // create.cc
   struct Making;

@@ -9,6 +9,7 @@
 //   no status, last_state says running    the host was restarted: exit code 255
 //   ended, --rm                 its tidying was killed: goes
 #include <csignal>
+#include <set>
 #include <unistd.h>
 
 #include "base/strings.h"
@@ -118,15 +119,51 @@ bool LocalEngine::needs_settling(const Row& row, const ContainerState& state) {
 // Ends what is left of a container that has no supervisor any more: its cgroups' processes, then the cgroups. The first
 // process dies with its parent; this is for what the kernel had no time for.
 void LocalEngine::end_leftovers(const Row& row) {
-  auto status = read_status_or_lost(run_dir(row.id));
-  if (status && status->process.pid > 0) {
-    if (auto pidfd = open_pidfd(status->process)) send_signal(*pidfd, SIGKILL);
-  }
-  if (status && status->shim.pid > 0) {
-    if (auto pidfd = open_pidfd(status->shim)) send_signal(*pidfd, SIGKILL);
-  }
-  std::string plan = read_plan(row.id);
+  std::string plan = end_processes(row.id);
   if (!plan.empty()) runtime_for(isolation_of(row)).clean_up(plan);
+}
+
+void LocalEngine::end_leftovers(const std::string& id, Isolation isolation) {
+  std::string plan = end_processes(id);
+  if (!plan.empty()) runtime_for(isolation).clean_up(plan);
+}
+
+/// Returns the launch plan.
+std::string LocalEngine::end_processes(const std::string& id) {
+  auto status = read_status_or_lost(run_dir(id));
+  for (const ProcessId& process : status ? std::vector{status->process, status->shim} : std::vector<ProcessId>{}) {
+    if (process.pid <= 0) continue;
+    if (auto pidfd = open_pidfd(process)) send_signal(*pidfd, SIGKILL);
+  }
+  return read_plan(id);
+}
+
+// What a command that was killed between the steps of a removal left: folders without a record. They are listed before
+// the records are read, and a record is claimed before its folder is made, so that nobody's new container is among
+// them.
+void LocalEngine::drop_orphans() {
+  auto running = list_dir(paths_.run + "/containers");
+  auto stored = list_dir(paths_.root + "/containers");
+  if (running.empty() && stored.empty()) return;
+  std::set<std::string> known;
+  for (const auto& row : db_.containers()) known.insert(row.id);
+  for (const auto& id : running)
+    if (known.count(id) == 0) drop_orphan(id);
+  for (const auto& id : stored)
+    if (known.count(id) == 0 && !path_exists(run_dir(id))) snapshotter_.discard(id);
+}
+
+void LocalEngine::drop_orphan(const std::string& id) {
+  try {
+    auto held = FileLock::try_acquire(run_dir(id) + "/lock");
+    if (!held) return;  // somebody is at it
+    auto status = shim::read_status(run_dir(id));
+    if (status && is_alive(status->shim)) return;  // `system doctor` tells
+    end_leftovers(id, Isolation::namespaces);
+    remove_tree(run_dir(id));
+  } catch (const Error& e) {
+    log::debug("folder of {}: {}", id, e.what());
+  }
 }
 
 bool LocalEngine::settle(const Row& row, ContainerState& state) {

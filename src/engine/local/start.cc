@@ -80,7 +80,15 @@ std::unique_ptr<Attachment> LocalEngine::launch(const ContainerConfig& config, c
   if (attach != nullptr) spawn.columns = attach->columns;
   spawn.after_exit = hidden_verb("__cleanup", config.id);
   if (!r.auto_remove) spawn.after_start = hidden_verb("__persist", config.id);
-  auto client = shim::Client::spawn(spawn);
+  auto client = [&] {
+    try {
+      return shim::Client::spawn(spawn);
+    } catch (const Error&) {
+      // A shim that reports a failure has undone what it did; one that was killed has not.
+      end_leftovers(config.id, r.isolation);
+      throw;
+    }
+  }();
   mark_volumes_used(config);
   if (attach == nullptr) return nullptr;
   return std::make_unique<ShimAttachment>(std::move(client));
