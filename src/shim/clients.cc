@@ -18,11 +18,13 @@ bool same_user(const Fd& socket) {
 
 }  // namespace
 
-void Clients::add_spawner(Fd socket, bool wants_stdin) {
+void Clients::add_spawner(Fd socket, const Subscription& wants) {
   One& c = clients_[0];
   c.fd = std::move(socket);
-  c.spawner = c.subscribed = c.out = c.err = true;
-  c.stdin_ = wants_stdin;
+  c.spawner = c.subscribed = true;
+  c.stdin_ = wants.stdin_;
+  c.out = wants.out;
+  c.err = wants.err;
 }
 
 void Clients::accept(const Fd& listener) {

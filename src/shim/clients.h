@@ -31,8 +31,8 @@ class Clients {
   Clients(ClientEvents& events, ProcessId process, std::string_view started_frame)
       : events_(events), process_(process), started_(started_frame) {}
 
-  /// The spawner stays connected: gets all output, loses none of it.
-  void add_spawner(Fd socket, bool wants_stdin);
+  /// The spawner stays connected: gets all output that it wants, loses none of it.
+  void add_spawner(Fd socket, const Subscription& wants);
   /// Takes waiting connections of the same user.
   void accept(const Fd& listener);
 

@@ -400,6 +400,14 @@ TEST_F(ShimTest, DamagedStatusIsNamed) {
   }
 }
 
+TEST_F(ShimTest, OnlyTheWantedStreamsCome) {
+  Client c = run("echo out; echo err >&2", [](SpawnRequest& q) { q.attach_out = false; });
+  Ending e = finish(c);
+  EXPECT_EQ(e.out, "");
+  EXPECT_EQ(e.err, "err\n");
+  EXPECT_TRUE(e.exited);
+}
+
 TEST_F(ShimTest, DeepRunFoldersWork) {
   std::string deep = dir_;
   for (int i = 0; i < 4; ++i) deep += "/" + std::string(60, 'd');

@@ -63,7 +63,10 @@ Supervisor::Supervisor(Start start, Launcher& launcher)
       clients_(*this, status_.process, started_frame_),
       children_(watch_children()),
       helper_(start.helper) {
-  if (start.spawner) clients_.add_spawner(std::move(start.spawner), request_.attach_stdin && request_.open_stdin);
+  if (start.spawner) {
+    Subscription wants{request_.attach_stdin && request_.open_stdin, request_.attach_out, request_.attach_err};
+    clients_.add_spawner(std::move(start.spawner), wants);
+  }
   set_up_streams();
   open_log();
 }

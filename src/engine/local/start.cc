@@ -76,6 +76,8 @@ std::unique_ptr<Attachment> LocalEngine::launch(const ContainerConfig& config, c
   spawn.log = log_config(config, log_path(config.id));
   spawn.attached = attach != nullptr;
   spawn.attach_stdin = attach != nullptr && attach->stdin_;
+  spawn.attach_out = attach != nullptr && attach->out;
+  spawn.attach_err = attach != nullptr && attach->err;
   if (attach != nullptr) spawn.rows = attach->rows;
   if (attach != nullptr) spawn.columns = attach->columns;
   spawn.after_exit = hidden_verb("__cleanup", config.id);

@@ -51,6 +51,7 @@ struct SpawnRequest {
   LogConfig log;
   bool attached = false;  // the spawner wants the streams from the first byte
   bool attach_stdin = false;
+  bool attach_out = true, attach_err = true;  // which of the streams, when attached
   /// Run by the shim (argv, absolute program first) after the exit is told: the hidden verb that tidies up. Also, right
   /// after the start: the hidden verb that makes the container's record durable. Empty: none.
   std::vector<std::string> after_exit;

@@ -34,6 +34,8 @@ std::string encode_request(const SpawnRequest& q) {
   w.put(q.log.max_files);
   w.put(q.attached);
   w.put(q.attach_stdin);
+  w.put(q.attach_out);
+  w.put(q.attach_err);
   w.put(q.after_exit);
   w.put(q.after_start);
   return w.take();
@@ -58,6 +60,8 @@ SpawnRequest decode_request(std::string_view bytes) {
   r.get(q.log.max_files);
   r.get(q.attached);
   r.get(q.attach_stdin);
+  r.get(q.attach_out);
+  r.get(q.attach_err);
   r.get(q.after_exit);
   r.get(q.after_start);
   return q;
