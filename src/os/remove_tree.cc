@@ -44,9 +44,14 @@ class TreeRemover {
 
   void enter(const Fd& dir, const std::string& name) {
     Fd fd(::openat(dir.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!fd && errno == EACCES && make_accessible(dir, name)) {
+      fd = Fd(::openat(dir.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    }
     struct stat st{};
     if (!fd && errno == ENOENT) return;  // somebody else removes it too
     if (!fd || ::fstat(fd.get(), &st) != 0) throw_errno("remove {}", name);
+    // Who is not root cannot empty a folder of mode 0555, but may change the mode.
+    if ((st.st_mode & 0700U) != 0700U && ::geteuid() != 0) (void)!::fchmod(fd.get(), 0700);
     if (levels_.empty()) device_ = st.st_dev;
     if (st.st_dev != device_) {
       throw error(ErrorCode::conflict, "remove {}: something is mounted there", name)
@@ -55,6 +60,12 @@ class TreeRemover {
     here_ = std::move(fd);
     levels_.push_back({st.st_ino, name, {}});
     remove_files();
+  }
+
+  // Through a descriptor of the folder itself, so that a link put in its place is not followed.
+  static bool make_accessible(const Fd& dir, const std::string& name) {
+    Fd fd(::openat(dir.get(), name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    return fd && ::chmod(("/proc/self/fd/" + std::to_string(fd.get())).c_str(), 0700) == 0;
   }
 
   void remove_files() {

@@ -16,7 +16,6 @@ struct Oddity {
   std::string tar;
   std::string expected;
   bool plain = false;  // GNU tar makes the same of it
-  bool needs_root = true;
   bool with_times = false;
 };
 
@@ -146,7 +145,7 @@ inline void add_headers(std::vector<Oddity>& out) {
 
 inline void add_times(std::vector<Oddity>& out) {
   auto add = [&](std::string name, std::string tar, std::string expected, bool plain = true) {
-    out.push_back({std::move(name), std::move(tar), std::move(expected), plain, true, true});
+    out.push_back({std::move(name), std::move(tar), std::move(expected), plain, true});
   };
   auto timed = [](std::string mtime) {
     return TarBuilder().add({.name = "f", .content = "x", .pax = {{"mtime", std::move(mtime)}}}).end();
