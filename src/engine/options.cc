@@ -144,6 +144,7 @@ Ulimit parse_ulimit(std::string_view text) {
   if (!known) {
     std::string hint = did_you_mean_hint(limit.name, names);
     throw bad_value(text, "unknown limit " + quoted(parts->first))
+        .with_id("E-ULIMIT-UNKNOWN")
         .with_hint(hint.empty() ? "known limits: " + join(names, " ") : hint);
   }
   auto values = split(parts->second, ':');
