@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "archive/stream.h"
+#include "base/log.h"
 
 namespace servin::archive {
 namespace {
@@ -38,7 +39,8 @@ class ReadAhead : public ByteSource {
     ::pthread_sigmask(SIG_SETMASK, &all, &before);
     try {
       thread_ = std::thread([this] { fill(); });
-    } catch (const std::system_error&) {
+    } catch (const std::system_error& e) {
+      log::debug("read without a helper thread: {}", e.what());
     }
     ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
     return thread_.joinable();
