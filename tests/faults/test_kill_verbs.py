@@ -75,13 +75,13 @@ SCENARIOS = {
     "exec": Scenario(["exec", "one", "true"], lambda e: either(state(e, "one"), "running", "running"), running),
     "container prune": Scenario(["container", "prune", "--force"], lambda e: either(names(e), set(), {"one"}), exited),
     "tag": Scenario(["tag", "small:1", "other:1"], lambda e: either(references(e), {"small:1", "other:1"}, {"small:1"})),
-    "rmi": Scenario(["rmi", "small:1"], lambda e: either(references(e), set(), {"small:1"})),
-    "image prune": Scenario(["image", "prune", "--all", "--force"], lambda e: either(references(e), set(), {"small:1"})),
+    "rmi": Scenario(["rmi", "small:1"], lambda e: either(references(e), set(), {"small:1"}), size=12),
+    "image prune": Scenario(["image", "prune", "--all", "--force"], lambda e: either(references(e), set(), {"small:1"}), size=12),
     "volume create": Scenario(["volume", "create", "data"], lambda e: either(volumes(e), {"data"}, set())),
     "volume rm": Scenario(["volume", "rm", "data"], lambda e: either(volumes(e), set(), {"data"}), with_volume),
     "volume prune": Scenario(["volume", "prune", "--all", "--force"], lambda e: either(volumes(e), set(), {"data"}), with_volume),
     "system prune": Scenario(["system", "prune", "--all", "--volumes", "--force"],
-                             lambda e: not names(e) and not references(e), exited),
+                             lambda e: not names(e) and not references(e), exited, size=12),
 }
 
 
@@ -101,8 +101,8 @@ def test_killed(engine, name):
         done = scenario.done(engine)
         healthy.check()
         if not done:
-            engine.ok(*scenario.args)  # O4
-            assert scenario.done(engine), "the command succeeded without its effect"
+            again = engine.run(*scenario.args)  # O4; what had been begun may be finished by now, so that nothing is to be done
+            engine.wait_for(f"the effect ({again})", lambda: scenario.done(engine), timeout=20)
         engine.ok("rm", "--force", "--all")
         engine.ok("volume", "prune", "--all", "--force")
         engine.ok("image", "prune", "--force")  # what was moved to the trash goes with the next command that tidies up
