@@ -29,6 +29,14 @@ void check_bind_source(const MountSpec& mount) {
       .with_hint("make it first: mkdir -p " + mount.source);
 }
 
+// Without SELinux there are no labels to set; with it we cannot.
+void check_relabel(const MountSpec& mount) {
+  if (!mount.relabel || !path_exists("/sys/fs/selinux/enforce")) return;
+  throw error(ErrorCode::unsupported, "mount {}: labels of SELinux (:z, :Z) are not built", mount.target)
+      .with_id("E-NOT-BUILT")
+      .with_hint("leave z out, and set the label yourself: chcon -Rt container_file_t " + mount.source);
+}
+
 oci::SpecMount bind_mount(const std::string& source, const MountSpec& mount) {
   oci::SpecMount m;
   m.destination = mount.target;
@@ -102,6 +110,7 @@ void MountPlanner::plan(std::vector<oci::SpecMount>& mounts, std::vector<runtime
     own.push_back(bind_mount(run_dir + "/" + file, mount));
   }
   for (const auto& mount : r.mounts) {
+    check_relabel(mount);
     switch (mount.type) {
       case MountSpec::Type::bind:
         check_bind_source(mount);
