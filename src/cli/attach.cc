@@ -134,8 +134,8 @@ class Pump {
     }
     raw_.reset();
     if (!note_.empty()) {
-      note_ = "servin: " + note_ + "\n";
-      err_.put(note_);
+      // A program on a terminal leaves the cursor wherever it was.
+      err_.put((raw_wanted_ ? "\nservin: " : "servin: ") + note_ + "\n");
     }
     return result_;
   }
@@ -236,6 +236,7 @@ class Pump {
       pending_input_ = keys_.feed(bytes);
       if (!keys_.found()) return;
       if (!pending_input_.empty()) send_input();  // what was typed before the keys
+      note_ = "detached from " + o_.name;
       end(End::detached, 0);
     }
   }

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/strings.h"
+#include "cli/catalogue.h"
 
 namespace servin::cli {
 
@@ -94,8 +95,11 @@ bool Context::confirm(std::string_view question) {
 
 void print_error(Output& err, const Error& error) {
   err.line("servin: " + printable(error.message(), true));
-  if (!error.hint().empty()) err.line("  " + printable(error.hint(), true));
-  if (!error.id().empty()) err.line("  more: servin help " + error.id());
+  std::string_view hint = error.hint();
+  const CatalogueEntry* entry = error.id().empty() ? nullptr : find_entry(error.id());
+  if (hint.empty() && entry != nullptr) hint = entry->cure;
+  if (!hint.empty()) err.line("  " + printable(hint, true));
+  if (entry != nullptr) err.line("  more: servin help " + error.id());
   err.flush();
 }
 

@@ -91,10 +91,20 @@ std::string unescape(std::string_view text) {
   return result;
 }
 
+/// An empty list still says that a field is unknown: a script with a mistake must not wait for its first row.
+void check_fields(const Template& format, const Listing& listing) {
+  try {
+    format.execute(template_object(listing, {}));
+  } catch (const Error& e) {
+    if (e.message().find("there is no field") != std::string::npos) throw;
+  }
+}
+
 void print_template(Context& context, const Listing& listing, std::string_view text) {
   bool table = text.starts_with("table") && (text.size() == 5 || text[5] == ' ' || text[5] == '\\' || text[5] == '\t');
   if (table) text = trim(text.substr(5));
   Template format(unescape(text));
+  if (listing.rows.empty()) check_fields(format, listing);
   std::vector<std::string> lines;
   if (table) lines.push_back(format.execute(headers(listing)));
   for (const Row& row : listing.rows) lines.push_back(format.execute(template_object(listing, row)));

@@ -19,12 +19,14 @@ class DuplicateKeys {
   bool operator()(int depth, Json::parse_event_t event, Json& parsed) {
     using Event = Json::parse_event_t;
     if (depth > max_json_depth)
-      throw error(ErrorCode::invalid_argument, "{}: nested deeper than {} levels", what_, max_json_depth);
+      throw error(ErrorCode::invalid_argument, "{}: nested deeper than {} levels", what_, max_json_depth)
+          .with_id("E-IMAGE-INVALID");
     if (event == Event::object_start) open_.emplace_back();
     if (event == Event::object_end) open_.pop_back();
     if (event == Event::key && !open_.back().insert(parsed.get<std::string>()).second)
       throw error(ErrorCode::invalid_argument, "{}: the key {} is there twice", what_,
-                  servin::quoted(printable(parsed.get_ref<const std::string&>().substr(0, 100))));
+                  servin::quoted(printable(parsed.get_ref<const std::string&>().substr(0, 100))))
+          .with_id("E-IMAGE-INVALID");
     return true;
   }
 
@@ -37,17 +39,20 @@ class DuplicateKeys {
 
 Json parse_strict(std::string_view text, std::size_t limit, std::string_view what) {
   if (text.size() > limit)
-    throw error(ErrorCode::resource_exhausted, "{}: {} bytes, more than the {} allowed", what, text.size(), limit);
+    throw error(ErrorCode::resource_exhausted, "{}: {} bytes, more than the {} allowed", what, text.size(), limit)
+        .with_id("E-IMAGE-INVALID");
   try {
     return Json::parse(text.begin(), text.end(), DuplicateKeys(what));
   } catch (const Json::parse_error& e) {
-    throw error(ErrorCode::invalid_argument, "{}: not valid JSON at byte {}", what, e.byte);
+    throw error(ErrorCode::invalid_argument, "{}: not valid JSON at byte {}", what, e.byte).with_id("E-IMAGE-INVALID");
   } catch (const Json::exception&) {
-    throw error(ErrorCode::invalid_argument, "{}: not valid JSON", what);
+    throw error(ErrorCode::invalid_argument, "{}: not valid JSON", what).with_id("E-IMAGE-INVALID");
   }
 }
 
-void Node::fail(std::string_view problem) const { throw error(ErrorCode::invalid_argument, "{}: {}", path_, problem); }
+void Node::fail(std::string_view problem) const {
+  throw error(ErrorCode::invalid_argument, "{}: {}", path_, problem).with_id("E-IMAGE-INVALID");
+}
 
 void Node::require_object() const {
   if (!json_->is_object()) fail("must be an object");
