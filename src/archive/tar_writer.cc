@@ -42,7 +42,7 @@ void put_text(char* header, TarField f, std::string_view value) {
 
 void put_octal(char* header, TarField f, std::uint64_t value) {
   std::string digits = fmt::format("{:0{}o}", value, f.size - 1);
-  std::memcpy(header + f.at, digits.data(), digits.size());
+  put_text(header, f, digits);
 }
 
 // Where to cut `path` so that both parts fit their fields; npos when it cannot be done.
