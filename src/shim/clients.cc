@@ -46,6 +46,9 @@ void Clients::accept(const Fd& listener) {
       ::send(socket.get(), frame.data(), frame.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
       continue;
     }
+    // How far it may fall behind before it is cut off. More than the system's default needs a right that root has.
+    int room = 4 << 20;
+    ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof room);
     *place = One{};
     place->fd = std::move(socket);
   }

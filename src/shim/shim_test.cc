@@ -175,12 +175,12 @@ TEST_F(ShimTest, WithoutAReaderTheWriterIsNotBlocked) {
 }
 
 TEST_F(ShimTest, ASlowSecondClientIsCutOffAndHoldsUpNobody) {
-  Client c = run("read go; head -c 5000000 /dev/zero; echo end", with_input);
+  Client c = run("read go; head -c 20000000 /dev/zero; echo end", with_input);
   Client slow = Client::connect(dir_, false, true, true);
   EXPECT_EQ(slow.process(), c.process());
   EXPECT_TRUE(c.write_stdin("go\n"));
   Ending e = finish(c);
-  EXPECT_EQ(e.out.size(), 5'000'004U);
+  EXPECT_EQ(e.out.size(), 20'000'004U);
   Ending other = finish(slow);
   EXPECT_FALSE(other.exited);
   EXPECT_LT(other.out.size(), e.out.size());

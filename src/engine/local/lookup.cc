@@ -42,8 +42,16 @@ Container LocalEngine::load_container(const Row& row) {
 
 FileLock LocalEngine::lock(const Row& row) {
   std::string dir = run_dir(row.id);
-  make_dirs(dir);
-  return FileLock::acquire(dir + "/lock", "container " + row.name, 10'000'000'000);
+  for (int attempt = 0;; ++attempt) {
+    make_dirs(dir);
+    try {
+      return FileLock::acquire(dir + "/lock", "container " + row.name, 10'000'000'000);
+    } catch (const Error& e) {
+      // Whoever removes the container took the folder away between the two lines above.
+      if (e.code() != ErrorCode::not_found || attempt == 10) throw;
+      if (!db_.container(row.id)) throw no_such_container(row.name);
+    }
+  }
 }
 
 LocalEngine::Locked LocalEngine::lock_and_settle(const std::string& text) {

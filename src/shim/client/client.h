@@ -59,8 +59,8 @@ struct SpawnRequest {
 };
 
 /// A connection that carries frames both ways. The spawner's connection loses nothing: while it does not read, the
-/// container's writes wait, as in any pipeline. A later connection that does not read is cut off instead (closed()
-/// without `exited`), so that a forgotten client never holds up a container.
+/// container's writes wait, as in any pipeline. A later connection that falls megabytes behind is cut off instead
+/// (closed() without `exited`), so that a forgotten client never holds up a container.
 class Client {
  public:
   enum class Kind : std::uint8_t { started = 1, failed, out, err, exited };
