@@ -4,11 +4,14 @@
 #include <algorithm>
 #include <cerrno>
 #include <fcntl.h>
+#include <map>
 #include <poll.h>
 #include <signal.h>
 #include <unistd.h>
 
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/xattr.h>
 
 #include "base/error.h"
 #include "base/strings.h"
@@ -47,10 +50,20 @@ bool has_controller(const CgroupPlan& plan, std::string_view name) {
   return std::find(plan.controllers.begin(), plan.controllers.end(), name) != plan.controllers.end();
 }
 
-bool make_dir(const std::string& path) {
-  if (::mkdir(path.c_str(), 0755) == 0) return true;
-  if (errno == EEXIST) return false;
-  throw_errno("make cgroup {}", path);
+constexpr const char* made_by_us = "trusted.servin";
+
+// Marked, so that clean-up tells a parent that we made from one that somebody prepared.
+void make_dir(const std::string& path) {
+  if (::mkdir(path.c_str(), 0755) == 0) {
+    ::setxattr(path.c_str(), made_by_us, "1", 1, 0);
+  } else if (errno != EEXIST) {
+    throw_errno("make cgroup {}", path);
+  }
+}
+
+bool is_ours(const std::string& path) {
+  std::string_view name = std::string_view(path).substr(path.rfind('/') + 1);
+  return name.starts_with("servin-") || ::getxattr(path.c_str(), made_by_us, nullptr, 0) >= 0;
 }
 
 // A v1 cpuset folder takes no process before its processors and memory nodes are set.
@@ -87,10 +100,22 @@ Error limit_error(const Error& e, const KeyValue& file) {
   return out;
 }
 
+// The weight of disk access belongs to an I/O scheduler: with BFQ the file has its name, without one there is none.
+std::string control_path(const CgroupPlan& plan, const std::string& name) {
+  std::string path = plan.dir() + "/" + name;
+  bool weight = name == "blkio.weight" || name == "io.weight";
+  if (!weight || path_exists(path)) return path;
+  path = plan.dir() + (plan.v2 ? "/io.bfq.weight" : "/blkio.bfq.weight");
+  if (path_exists(path)) return path;
+  throw Error(ErrorCode::failed_precondition, "the weight of disk access cannot be set: no I/O scheduler here knows it")
+      .with_id("E-CGROUP-MISSING")
+      .with_hint("leave the weight out, or use the scheduler bfq");
+}
+
 void write_files(const CgroupPlan& plan) {
   for (const auto& file : plan.files) {
     try {
-      write_control(plan.dir() + "/" + file.key, file.value);
+      write_control(control_path(plan, file.key), file.value);
     } catch (const Error& e) {
       throw limit_error(e, file);
     }
@@ -126,7 +151,8 @@ void remove_dirs(const CgroupPlan& plan) {
   }
   // Parents that nobody uses any more. A mkdir of somebody else at this moment meets ENOENT and tries again.
   std::string parent = plan.path.substr(0, plan.path.rfind('/'));
-  while (!parent.empty() && ::rmdir((plan.mount + parent).c_str()) == 0) parent.resize(parent.rfind('/'));
+  while (!parent.empty() && is_ours(plan.mount + parent) && ::rmdir((plan.mount + parent).c_str()) == 0)
+    parent.resize(parent.rfind('/'));
 }
 
 }  // namespace
@@ -182,16 +208,27 @@ std::vector<pid_t> cgroup_processes(const std::vector<CgroupPlan>& plans) {
   return pids;
 }
 
+// A pid could be somebody else's by the time of the signal. Whoever still is in the cgroup after a descriptor of it
+// was opened is the one that the descriptor holds.
 void signal_cgroups(const std::vector<CgroupPlan>& plans, int signal) {
   if (signal == SIGKILL) {
     for (const auto& plan : plans)
       if (plan.v2) try_write_control(plan.dir() + "/cgroup.kill", "1");
   }
+  std::map<pid_t, Fd> held;
   for (pid_t pid : cgroup_processes(plans)) {
-    // A pid read from the container's own cgroup may be reused only after it has left: check once more before the
-    // signal costs nothing and the window is that of kill(2) itself.
-    ::kill(pid, signal);
+    Fd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+    if (pidfd) {
+      held.emplace(pid, std::move(pidfd));
+    } else if (errno == ENOSYS) {
+      ::kill(pid, signal);
+    }
+    if (held.size() >= 512) break;  // the rest comes with the next round
   }
+  if (held.empty()) return;
+  for (pid_t pid : cgroup_processes(plans))
+    if (auto it = held.find(pid); it != held.end())
+      ::syscall(SYS_pidfd_send_signal, it->second.get(), signal, nullptr, 0);
 }
 
 void remove_cgroups(const std::vector<CgroupPlan>& plans) {

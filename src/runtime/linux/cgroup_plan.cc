@@ -2,6 +2,7 @@
 #include "runtime/linux/cgroup_plan.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "base/error.h"
 #include "base/strings.h"
@@ -19,11 +20,18 @@ bool carries(const CgroupPlan& plan, std::string_view controller) {
 std::string number(auto value) { return std::to_string(value); }
 std::string or_max(std::int64_t value) { return value < 0 ? "max" : number(value); }
 
+// A limit of memory alone would only move its user to swap: as much again and no more, as docker has it.
+std::optional<std::int64_t> swap_limit(const oci::SpecResources& r) {
+  if (r.memory_swap || !r.memory_limit || *r.memory_limit < 0) return r.memory_swap;
+  constexpr std::int64_t half = std::int64_t{1} << 61;
+  return *r.memory_limit > half ? std::optional<std::int64_t>() : *r.memory_limit * 2;
+}
+
 void memory_v1(const oci::SpecResources& r, bool swap, Files& out) {
   // The limit of memory + swap may never be below that of memory: with both, memory first; raising is not needed, the
   // folder is new.
   if (r.memory_limit) out.push_back({"memory.limit_in_bytes", number(*r.memory_limit)});
-  if (r.memory_swap && swap) out.push_back({"memory.memsw.limit_in_bytes", number(*r.memory_swap)});
+  if (auto limit = swap_limit(r); limit && swap) out.push_back({"memory.memsw.limit_in_bytes", number(*limit)});
   if (r.memory_reservation) out.push_back({"memory.soft_limit_in_bytes", number(*r.memory_reservation)});
   if (r.oom_kill_disable.value_or(false)) out.push_back({"memory.oom_control", "1"});
 }
@@ -31,9 +39,10 @@ void memory_v1(const oci::SpecResources& r, bool swap, Files& out) {
 void memory_v2(const oci::SpecResources& r, bool swap, Files& out) {
   if (r.memory_limit) out.push_back({"memory.max", or_max(*r.memory_limit)});
   if (r.memory_reservation) out.push_back({"memory.low", or_max(*r.memory_reservation)});
-  if (!r.memory_swap || !swap) return;
+  auto limit = swap_limit(r);
+  if (!limit || !swap) return;
   // v2 counts swap alone, the spec memory + swap.
-  std::int64_t only_swap = *r.memory_swap < 0 ? -1 : *r.memory_swap - r.memory_limit.value_or(0);
+  std::int64_t only_swap = *limit < 0 ? -1 : *limit - r.memory_limit.value_or(0);
   out.push_back({"memory.swap.max", or_max(only_swap)});
 }
 

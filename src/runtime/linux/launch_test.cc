@@ -81,6 +81,21 @@ TEST_F(LaunchTest, AFailedLaunchLeavesNoCgroup) {
   for (const auto& c : LaunchPlan::parse(plan_).cgroups) EXPECT_FALSE(path_exists(c.dir())) << c.dir();
 }
 
+TEST_F(LaunchTest, ParentsOfCgroupsGoOnlyWhenWeMadeThem) {
+  auto name = [](const CgroupPlan& c, const std::string& id) { return c.mount + "/" + id; };
+  auto q = request({"true"});
+  q.spec.cgroups_path = "/theirs-" + q.id.substr(0, 8) + "/ours/" + q.id;
+  auto cgroups = LaunchPlan::parse(runtime_->prepare(q).plan).cgroups;
+  std::string top = "theirs-" + q.id.substr(0, 8);
+  ASSERT_FALSE(cgroups.empty());
+  for (const auto& c : cgroups) ASSERT_EQ(::mkdir(name(c, top).c_str(), 0755), 0);
+  EXPECT_EQ(run(q).code, 0);
+  for (const auto& c : cgroups) {
+    EXPECT_FALSE(path_exists(name(c, top + "/ours")));
+    EXPECT_EQ(::rmdir(name(c, top).c_str()), 0);
+  }
+}
+
 TEST_F(LaunchTest, WorkingDirectory) {
   auto q = request({"pwd"});
   q.spec.process.cwd = "/srv/deep/new";

@@ -53,6 +53,13 @@ void plan_rootfs(const PrepareRequest& request, LaunchPlan& plan) {
   plan.mount_point = r.mount_point;
   plan.volatile_ = r.volatile_;
   plan.root_readonly = request.spec.root_readonly;
+  bool recursive = false;
+  constexpr std::uint64_t ms_shared = 1 << 20;
+  const std::string& propagation = request.spec.rootfs_propagation;
+  std::uint64_t kind = propagation.empty() ? 0 : propagation_word(propagation, recursive);
+  // The host's mounts are cut off before the root is made: private and slave mean the same here.
+  if (!propagation.empty() && (kind == 0 || kind == ms_shared))
+    throw error(ErrorCode::unsupported, "propagation {} of the root file system is not supported", quoted(propagation));
   for (const auto& c : request.copy_up) plan.copy_up.push_back({c.volume_dir, c.target});
 }
 

@@ -197,6 +197,9 @@ TEST(Plan, CgroupsV2) {
   EXPECT_THAT(lines,
               testing::ElementsAre("memory.max=1048576", "memory.low=4096", "memory.swap.max=2097152", "cpu.weight=39",
                                    "cpu.max=50000 100000", "pids.max=max", "io.weight=default 10000"));
+  r = {};
+  r.memory_limit = 4096;
+  EXPECT_EQ(plan_cgroups("/a/b", r, facts_v2(), warnings)[0].files[1], (KeyValue{"memory.swap.max", "4096"}));
   EXPECT_EQ(v2_cpu_weight(2), 1U);
   EXPECT_EQ(v2_cpu_weight(262144), 10000U);
 }
@@ -288,6 +291,13 @@ TEST(Plan, WhatCannotBeIsRefused) {
   q = request();
   q.spec.uid_mappings.push_back({0, 1000, 1});
   EXPECT_EQ(refused([&] { plan(q, facts_v1()); }).code(), ErrorCode::unsupported);
+  q = request();
+  q.spec.rootfs_propagation = "rslave";
+  EXPECT_NO_THROW(plan(q, facts_v1()));
+  for (const char* bad : {"rshared", "shared", "sideways"}) {
+    q.spec.rootfs_propagation = bad;
+    EXPECT_EQ(refused([&] { plan(q, facts_v1()); }).code(), ErrorCode::unsupported) << bad;
+  }
   q = request();
   q.spec.process.args.clear();
   EXPECT_EQ(refused([&] { plan(q, facts_v1()); }).id(), "E-NO-COMMAND");

@@ -208,11 +208,11 @@ void RootBuilder::mount_one(const MountPlan& m, Fd source) {
 }
 
 void RootBuilder::mount_cgroups(const MountPlan& m) {
+  if (plan_.cgroups.empty()) return;
   Fd target = real_folder(m.target);
   bool v1 = false;
   for (const auto& c : plan_.cgroups) v1 = v1 || !c.v2;
   if (!v1) {
-    if (plan_.cgroups.empty()) return;
     kernel::FsContext fs("cgroup2");
     kernel::attach_mount(fs.mount(m.set), target, m.target);
     return;
