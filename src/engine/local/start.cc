@@ -133,6 +133,8 @@ std::unique_ptr<Attachment> LocalEngine::start_locked(Locked& c, const AttachReq
     return this->attach(c.row.id, *attach);
   }
   if (!db_.has_image(c.container.config.image_id)) log::debug("the image of {} has no name any more", c.row.name);
+  // A row that still names its maker, without a state and a status, would read as a create that was killed.
+  if (!c.row.creator.empty()) db_.complete_container(c.row.id);
   // From now on the shim's status file tells. Only in run.db: the hidden verb after the start makes it durable.
   db_.set_last_state(c.row.id, "", false);
   ::unlink((run_dir(c.row.id) + "/status").c_str());
