@@ -20,6 +20,7 @@ constexpr int max_links = 8;
 /// An image archive has a handful of members for each layer. A tar with more, none of them known, is a root file
 /// system: there is no need to remember its names.
 constexpr std::size_t many_members = 20'000;
+constexpr std::size_t max_memory = 16U << 20U;  // for their names
 
 Error missing(const std::string& archive, const std::string& path) {
   return error(ErrorCode::invalid_argument, "{}: the archive has no file {}", archive, servin::quoted(printable(path)))
@@ -77,11 +78,17 @@ TarBundle::TarBundle(const Fd& file, std::string name) : file_(file), name_(std:
   FileFromStart source(file, static_cast<std::uint64_t>(st.st_size), name_);
   archive::TarReader reader(source);
   archive::TarEntry entry;
-  std::size_t count = 0;
+  std::size_t count = 0, memory = 0;
   while (reader.next(entry)) {
-    if (++count > many_members && !has("manifest.json") && !has("oci-layout")) return;
+    ++count;
+    if (count > many_members || memory > max_memory) {
+      if (!has("manifest.json") && !has("oci-layout")) return;
+      throw error(ErrorCode::resource_exhausted, "{}: the archive has too many members for an image", name_)
+          .with_id("E-ARCHIVE-LIMIT");
+    }
     std::string path = clean(entry.path);
     if (path.empty()) continue;
+    memory += path.size() + entry.link.size() + sizeof(Member);
     Member member;
     if (entry.type == archive::TarType::file) {
       member = {reader.data_offset(), entry.size, "", !entry.is_sparse};

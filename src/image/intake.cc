@@ -97,14 +97,14 @@ void Intake::claim(const PlannedImage& image) {
 
 Intake::Job& Intake::job_for(LayerSource source, const oci::Digest& chain) {
   // Images of one archive share layers: each is read once.
-  for (auto& job : jobs_)
-    if (!chain.empty() && job->chain == chain) return *job;
+  if (auto known = by_chain_.find(chain); known != by_chain_.end()) return *known->second;
   auto job = std::make_unique<Job>();
   job->chain = chain;
   job->taken.digest = source.digest;
   job->taken.diff = source.diff;
   job->taken.size = source.size;
   job->source = std::move(source);
+  if (!chain.empty()) by_chain_[chain] = job.get();
   return *jobs_.emplace_back(std::move(job));
 }
 

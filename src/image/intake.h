@@ -80,6 +80,7 @@ class Intake {
   std::string name_;
   Lease lease_;
   std::vector<std::unique_ptr<Job>> jobs_;
+  std::map<oci::Digest, Job*> by_chain_;
   std::vector<std::vector<Job*>> images_;
   std::atomic<std::uint64_t> done_ = 0;
   std::uint64_t total_ = 0;

@@ -106,9 +106,16 @@ std::vector<PlannedImage> read_documents(OpenedArchive& opened, const std::strin
     }
   }
   const Bundle& bundle = *opened.bundle;
-  if (bundle.has("index.json") && (bundle.has("oci-layout") || opened.file == nullptr))
-    return plan_oci(bundle, path, options.platform);
-  if (bundle.has("manifest.json")) return plan_docker(bundle, path, options.platform);
+  try {
+    if (bundle.has("index.json") && (bundle.has("oci-layout") || opened.file == nullptr))
+      return plan_oci(bundle, path, options.platform);
+    if (bundle.has("manifest.json")) return plan_docker(bundle, path, options.platform);
+  } catch (Error& e) {
+    // A document that is refused: say whose it is.
+    if (e.code() == ErrorCode::invalid_argument && !e.message().starts_with(path)) e.context(path);
+    if (e.code() == ErrorCode::invalid_argument && e.id().empty()) e.with_id("E-IMAGE-INVALID");
+    throw;
+  }
   return {};
 }
 

@@ -169,6 +169,30 @@ TEST_F(BadArchives, MoreThanIsAllowed) {
   EXPECT_EQ(refused(docker_of({{"tall:1", &tall}})), "E-IMAGE-INVALID");
 }
 
+TEST_F(BadArchives, ManyMembersAndDocuments) {
+  Files list = {{"manifest.json", "[]"}, {"oci-layout", "{}"}};
+  for (int i = 0; i < 5'000; ++i) list.emplace_back(std::string(3900, 'n') + std::to_string(i), "");
+  EXPECT_EQ(refused(make_tar(list)), "E-ARCHIVE-LIMIT");
+  FileMap files = docker_of({{"bad:1", &sample_}});
+  std::string item = files["manifest.json"].substr(1);
+  item.pop_back();
+  std::string items = "[" + item;
+  // The same megabytes again and again.
+  std::string& config = files["big.json"] = sample_.config_json();
+  config.insert(config.size() - 1, R"(,"x":")" + std::string(2U << 20U, 'x') + "\"");
+  for (int i = 0; i < 200; ++i) items += R"(,{"Config":"big.json","RepoTags":null,"Layers":[]})";
+  files["manifest.json"] = items + "]";
+  std::string id = refused(files);
+  EXPECT_TRUE(id == "E-ARCHIVE-LIMIT" || id == "E-IMAGE-INVALID") << id;
+}
+
+TEST_F(BadArchives, ErrorsOfDocumentsNameTheArchive) {
+  FileMap files = layout();
+  files["index.json"] = R"({"schemaVersion":2,"manifests":[{"size":-1}]})";
+  EXPECT_EQ(refused(files), "E-IMAGE-INVALID");
+  EXPECT_NE(message_.find("archive.tar: image index.manifests[0]"), std::string::npos) << message_;
+}
+
 TEST_F(BadArchives, LayersThatClimbOut) {
   Sample climber({make_tar({{"../escaped", "x"}})});
   EXPECT_EQ(refused(docker_of({{"bad:1", &climber}})), "E-ARCHIVE-UNSAFE");

@@ -26,9 +26,11 @@ LayerSource layer_at(const Bundle& bundle, const std::string& path) {
   return layer;
 }
 
-PlannedImage plan_item(const Bundle& bundle, const std::string& name, const oci::DockerArchiveItem& item) {
+PlannedImage plan_item(const Bundle& bundle, const std::string& name, const oci::DockerArchiveItem& item,
+                       DocumentBudget& budget) {
   PlannedImage image;
   image.config = bundle.read(item.config, oci::max_config_size);
+  budget.add(image.config.size());
   oci::Digest promised = digest_in(item.config);
   if (!promised.empty() && promised != oci::Digest::of(image.config))
     throw error(ErrorCode::data_loss, "{}: {} does not have the digest that its name says", name, item.config)
@@ -47,6 +49,16 @@ Error invalid_image(const std::string& archive, const std::string& why) {
   return error(ErrorCode::invalid_argument, "{}: {}", archive, why).with_id("E-IMAGE-INVALID");
 }
 
+void DocumentBudget::add(std::size_t bytes) {
+  constexpr std::size_t each = 4096;  // what the smallest one costs
+  constexpr std::size_t limit = 256U << 20U;
+  bytes_ += bytes + each;
+  if (bytes_ > limit)
+    throw error(ErrorCode::resource_exhausted, "{}: the archive's documents are larger than {} bytes together",
+                archive_, limit)
+        .with_id("E-ARCHIVE-LIMIT");
+}
+
 void pair_layers(PlannedImage& image, const std::string& archive) {
   const std::vector<oci::Digest>& diffs = image.parsed.diff_ids;
   if (diffs.size() != image.layers.size())
@@ -61,8 +73,9 @@ void pair_layers(PlannedImage& image, const std::string& archive) {
 std::vector<PlannedImage> plan_docker(const Bundle& bundle, const std::string& name, const std::string& platform) {
   std::vector<PlannedImage> images;
   std::string offered;
+  DocumentBudget budget(name);
   for (const auto& item : oci::parse_docker_archive(bundle.read("manifest.json", oci::max_manifest_size))) {
-    PlannedImage image = plan_item(bundle, name, item);
+    PlannedImage image = plan_item(bundle, name, item, budget);
     if (!platform.empty() && !oci::Platform::parse(platform).accepts(image.parsed.platform)) {
       offered += (offered.empty() ? "" : ", ") + image.parsed.platform.str();
       continue;

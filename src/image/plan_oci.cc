@@ -31,6 +31,7 @@ class LayoutReader {
 
   std::vector<PlannedImage> read() {
     oci::Index index = oci::parse_index(bundle_.read("index.json", oci::max_manifest_size));
+    if (index.manifests.size() > max_documents) throw too_many();
     std::vector<PlannedImage> images;
     for (auto& group : groups(index)) {
       std::vector<Choice> offers;
@@ -62,15 +63,19 @@ class LayoutReader {
   }
 
   std::string document(const oci::Descriptor& descriptor, std::size_t limit) {
-    if (++documents_ > max_documents)
-      throw invalid_image(name_, fmt::format("more than {} manifests and indexes", max_documents));
+    if (++documents_ > max_documents) throw too_many();
     std::string path = "blobs/sha256/" + descriptor.digest.hex();
     std::uint64_t size = bundle_.size(path);
     if (size != descriptor.size)
       throw damaged(fmt::format("{} has {} bytes, its descriptor says {}", path, size, descriptor.size));
     std::string text = bundle_.read(path, limit);
+    budget_.add(text.size());
     if (oci::Digest::of(text) != descriptor.digest) throw damaged(path + " does not have its digest");
     return text;
+  }
+
+  Error too_many() const {
+    return invalid_image(name_, fmt::format("more than {} manifests, indexes and configs", max_documents));
   }
 
   Error damaged(const std::string& why) const {
@@ -153,7 +158,9 @@ class LayoutReader {
 
   /// "busybox" out of "/tmp/busybox.oci.tar"; empty when that is no name.
   std::string archive_stem() const {
-    std::string file = lower(std::string_view(name_).substr(name_.rfind('/') + 1));
+    std::string_view path = name_;
+    while (path.size() > 1 && path.ends_with('/')) path.remove_suffix(1);
+    std::string file = lower(path.substr(path.rfind('/') + 1));
     std::string stem = file.substr(0, file.find('.'));
     try {
       return stem.empty() || stem == "-" ? "" : oci::Reference::parse(stem).familiar_name();
@@ -184,6 +191,7 @@ class LayoutReader {
   bool explicit_;
   oci::Platform wanted_;
   std::size_t documents_ = 0;
+  DocumentBudget budget_{name_};
 };
 
 }  // namespace

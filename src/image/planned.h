@@ -26,6 +26,17 @@ std::vector<PlannedImage> plan_docker(const Bundle& bundle, const std::string& n
 
 /// The error for documents that contradict themselves or each other.
 Error invalid_image(const std::string& archive, const std::string& why);
+/// How much of an archive may be documents: they are held in memory, and a small archive can name one of them often.
+class DocumentBudget {
+ public:
+  explicit DocumentBudget(const std::string& archive) : archive_(archive) {}
+  void add(std::size_t bytes);
+
+ private:
+  const std::string& archive_;
+  std::size_t bytes_ = 0;
+};
+
 /// Each layer with its diff id; throws when the config has another number of them than the manifest.
 void pair_layers(PlannedImage& image, const std::string& archive);
 

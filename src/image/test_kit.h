@@ -12,6 +12,7 @@
 #include <zlib.h>
 
 #include <gtest/gtest.h>
+#include <sys/statvfs.h>
 
 #include "archive/tar_writer.h"
 #include "base/id.h"
@@ -206,7 +207,10 @@ class StoreTest : public ::testing::Test {
   StoreTest() {
     // In memory where there is room: what is synced costs nothing there.
     char memory[] = "/dev/shm/servin-image-XXXXXX", disk[] = "/tmp/servin-image-XXXXXX";
-    char* name = ::access("/dev/shm", W_OK) == 0 ? memory : disk;
+    struct statvfs room{};
+    bool roomy = ::access("/dev/shm", W_OK) == 0 && ::statvfs("/dev/shm", &room) == 0 &&
+                 room.f_bavail * room.f_frsize > (1UL << 29U);
+    char* name = roomy ? memory : disk;
     base_ = ::mkdtemp(name);
     paths_ = default_paths(base_ + "/root");
     make_dirs(paths_.root);
