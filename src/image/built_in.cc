@@ -6,6 +6,7 @@
 
 #include "archive/tar_writer.h"
 #include "base/strings.h"
+#include "image/full_disk.h"
 #include "image/intake.h"
 #include "image/layer_type.h"
 #include "image/manifest.h"
@@ -139,22 +140,7 @@ oci::ImageConfig base_config(const oci::Digest& diff) {
   return config;
 }
 
-}  // namespace
-
-bool is_built_in(const std::string& text) {
-  try {
-    return oci::Reference::parse(text).str() == built_in_reference;
-  } catch (const Error&) {
-    return false;
-  }
-}
-
-const oci::Digest& built_in_diff() {
-  static const oci::Digest digest = oci::Digest::of(built_in_layer());
-  return digest;
-}
-
-void make_built_in(ImageStore& store) {
+void make(ImageStore& store) {
   // Of many first runs at once one makes it.
   make_dirs(store.paths().root, 0711);
   FileLock lock = FileLock::acquire(store.paths().root + "/base.lock", "the built-in image", lock_timeout);
@@ -179,6 +165,30 @@ void make_built_in(ImageStore& store) {
   image.references = {std::string(built_in_reference)};
   image.diff_ids = {taken.at(0).diff};
   intake.commit({image});
+}
+
+}  // namespace
+
+bool is_built_in(const std::string& text) {
+  try {
+    return oci::Reference::parse(text).str() == built_in_reference;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+const oci::Digest& built_in_diff() {
+  static const oci::Digest digest = oci::Digest::of(built_in_layer());
+  return digest;
+}
+
+void make_built_in(ImageStore& store) {
+  try {
+    make(store);
+  } catch (Error& e) {
+    explain_full_disk(e, "make the built-in image", store.paths());
+    throw;
+  }
 }
 
 }  // namespace servin::image

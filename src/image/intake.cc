@@ -223,6 +223,7 @@ void Intake::inherit() {
         } else {
           lower.push_back(&opened.emplace_back(store_.layers().open(image[below]->chain)));
         }
+        if (is_opaque(*lower.back())) break;
       }
       archive::inherit_folders(job.unpack->dir(), job.result.implied_folders, lower);
     }

@@ -2,7 +2,6 @@
 #include "image/load.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -13,6 +12,7 @@
 #include "image/built_in.h"
 #include "image/bundle.h"
 #include "image/changes.h"
+#include "image/full_disk.h"
 #include "image/intake.h"
 #include "image/manifest.h"
 #include "image/planned.h"
@@ -250,11 +250,7 @@ std::vector<Loaded> load(ImageStore& store, const Fd& archive, const std::string
     apply_name(images, path, options.name);
     return load_images(store, std::move(images), intake);
   } catch (Error& e) {
-    if ((e.sys_errno() == ENOSPC || e.sys_errno() == EDQUOT) && e.id().empty())
-      e.context("load " + path)
-          .with_id("E-DISK-FULL")
-          .with_hint("make room on the file system of " + store.paths().root +
-                     ": servin system prune, or choose another --root");
+    explain_full_disk(e, "load " + path, store.paths());
     throw;
   }
 }

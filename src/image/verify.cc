@@ -177,8 +177,11 @@ class Verifier {
     std::vector<Fd> below;
     std::vector<const Fd*> lower;
     below.reserve(layer.below.size());
-    for (const oci::Digest& chain : layer.below)
-      if (store_.layers().has(chain)) lower.push_back(&below.emplace_back(store_.layers().open(chain)));
+    for (const oci::Digest& chain : layer.below) {
+      if (!store_.layers().has(chain)) continue;
+      lower.push_back(&below.emplace_back(store_.layers().open(chain)));
+      if (is_opaque(below.back())) break;
+    }
     if (!lower.empty() && !result.opaque_root) archive::inherit_folders(dir, result.implied_folders, lower);
     report("checking", false);
     return result;
