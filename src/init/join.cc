@@ -86,36 +86,33 @@ Outcome enter_namespaces(const Header& h) {
 }
 
 // 0 in the new process. A sibling (CLONE_PARENT): our caller is its parent and learns its exit status.
-long clone_sibling(const Header& h, int v2_fd, int* pidfd) {
+long clone_sibling(int* pidfd) {
   clone_args args{};
   args.flags = CLONE_PARENT | CLONE_PIDFD;
   args.pidfd = reinterpret_cast<uintptr_t>(pidfd);
-  if (h.has_v2 != 0) {
-    args.flags |= CLONE_INTO_CGROUP;
-    args.cgroup = static_cast<uint64_t>(v2_fd);
-  }
   // The exit signal of a CLONE_PARENT child is that of its maker and must be 0 here.
   long pid = call(__NR_clone3, &args, sizeof args);
-  if ((pid == -e_nosys || pid == -e_perm) && h.has_v2 == 0)
+  if (pid == -e_nosys || pid == -e_perm)
     pid = call(__NR_clone, CLONE_PARENT | CLONE_PIDFD | sigchld, nullptr, pidfd, nullptr, nullptr);
   return pid;
 }
 
 }  // namespace
 
-JoinResult join_container(const Record& r) {
+Outcome join_container(const Record& r) {
   const Header& h = *r.header;
   uint32_t namespace_fds = h.namespaces != 0 ? 1 : h.namespace_count;
-  uint32_t tasks = first_extra_fd + namespace_fds;
-  int v2_fd = static_cast<int>(tasks + h.tasks_count);
-  if (Outcome o = set_oom_score(h); o.err != 0) return {o};
-  if (Outcome o = enter_v1_cgroups(tasks, h.tasks_count); o.err != 0) return {o};
-  if (Outcome o = enter_namespaces(h); o.err != 0) return {o};
+  if (Outcome o = set_oom_score(h); o.err != 0) return o;
+  if (Outcome o = enter_v1_cgroups(first_extra_fd + namespace_fds, h.tasks_count); o.err != 0) return o;
+  return enter_namespaces(h);
+}
+
+SiblingResult start_sibling(uint32_t number) {
   // The new process waits until it has been announced, so that its own messages come after that one.
   int gate[2] = {-1, -1};
   if (long rc = call(__NR_pipe2, &gate[0], O_CLOEXEC); rc < 0) return {{Step::clone, -rc}};
   int pidfd = -1;
-  long pid = clone_sibling(h, v2_fd, &pidfd);
+  long pid = clone_sibling(&pidfd);
   if (pid < 0) return {{Step::clone, -pid}};
   if (pid == 0) {
     call(__NR_close, gate[1]);
@@ -124,7 +121,7 @@ JoinResult join_container(const Record& r) {
     call(__NR_close, gate[0]);
     return {{}, true};
   }
-  if (long rc = send_joined(h.next_number, static_cast<int>(pid), pidfd); rc < 0) return {{Step::clone, -rc}};
+  if (long rc = send_joined(number, static_cast<int>(pid), pidfd); rc < 0) return {{Step::clone, -rc}};
   return {};
 }
 

@@ -13,7 +13,7 @@ constexpr uint32_t record_magic = 0x53764931;
 /// Descriptors at start: 0-2 are the program's, the rest is closed or close-on-exec before the program runs.
 constexpr int handshake_fd = 3;
 constexpr int record_fd = 4;
-constexpr int first_extra_fd = 5;  // exec: pidfd or namespace files, then v1 `tasks` files, then the v2 folder
+constexpr int first_extra_fd = 5;  // exec: pidfd or namespace files, then v1 `tasks` files
 
 enum class Mode : uint32_t {
   run = 1,   // becomes the program
@@ -42,7 +42,7 @@ struct Header {
   uint32_t namespaces;  // CLONE_NEW* of the one pidfd; 0: namespace_count files of namespaces
   uint32_t namespace_count;
   uint32_t tasks_count;
-  uint32_t has_v2;
+  uint32_t reserved2;
 };
 
 struct Rlimit {

@@ -95,19 +95,21 @@ extern "C" [[noreturn]] void servin_init_main() {
   call(__NR_prctl, PR_SET_DUMPABLE, 0);
   Record r = load_record();
   Header& h = *r.header;
-  if (h.mode == Mode::exec) {
-    JoinResult joined = join_container(r);
-    check(joined.outcome);
-    if (!joined.in_container) quit(0);
-    next_number = h.next_number + 1;
-  }
+  if (h.mode == Mode::exec) check(join_container(r));
   reset_signals();
   check(hide_descriptors());
-  check(enter_session(h));
+  if (h.mode != Mode::exec) check(enter_session(h));
   check(enter_working_dir(r));
   check(apply_limits(r));
   call(__NR_umask, h.umask);
   check(apply_identity(r));
+  if (h.mode == Mode::exec) {
+    SiblingResult sibling = start_sibling(h.next_number);
+    check(sibling.outcome);
+    if (!sibling.in_container) quit(0);
+    next_number = h.next_number + 1;
+    check(enter_session(h));
+  }
   // After the change of user, which clears it.
   if (h.die_with_parent != 0) die_with_parent();
   if (h.mode != Mode::pid1) become_program(r);

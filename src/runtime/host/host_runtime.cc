@@ -62,7 +62,12 @@ std::map<pid_t, Seen> processes_of(const HostPlan& plan) {
 }  // namespace
 
 Prepared HostRuntime::prepare(const PrepareRequest& request) {
-  return {plan_on_host(request, ::geteuid() == 0).bytes(), {}};
+  bool root = ::geteuid() == 0;
+  Prepared prepared{plan_on_host(request, root).bytes(), {}};
+  if (!root && !request.user.empty() && request.user != "root" && request.user != "0")
+    prepared.warnings.push_back(
+        fmt::format("without root the program runs as yourself, not as {}", quoted(request.user)));
+  return prepared;
 }
 
 std::vector<pid_t> HostRuntime::processes(const std::string& plan) {

@@ -194,6 +194,8 @@ Launched launch_on_host(std::string_view plan_bytes, const HostLaunchOptions& op
 Launched exec_on_host(std::string_view plan_bytes, const ProcessId& container, const ExecSpec& spec,
                       const HostLaunchOptions& options) {
   HostPlan plan = HostPlan::parse(plan_bytes);
+  if (::geteuid() != 0 && !spec.user.empty())
+    throw Error(ErrorCode::unsupported, "another user cannot be had without root").with_id("E-NO-ISOLATION");
   plan.args = spec.args;
   if (!spec.cwd.empty()) plan.cwd = spec.cwd;
   if (!spec.user.empty()) plan.user = spec.user;

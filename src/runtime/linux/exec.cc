@@ -159,7 +159,6 @@ class Execution {
     if (targets_.size() == 1) r.header.namespaces = all_namespaces;
     r.header.namespace_count = static_cast<std::uint32_t>(targets_.size());
     r.header.tasks_count = static_cast<std::uint32_t>(doors_.tasks.size());
-    r.header.has_v2 = doors_.v2 ? 1 : 0;
     if (spec_.privileged) {
       r.header.caps = kernel::bounding_caps() & kernel::effective_caps();
       r.seccomp.clear();
@@ -174,16 +173,7 @@ class Execution {
     for (int fd : {pair.b.get(), record.get()}) fds.push_back(fd);
     for (const auto& target : targets_) fds.push_back(target.get());
     for (const auto& door : doors_.tasks) fds.push_back(door.get());
-    if (doors_.v2) fds.push_back(doors_.v2.get());
-    // vfork: the helper borrows our memory until it executes servin-init and touches none of it.
-    volatile int failed = 0;
-    pid_t helper = ::vfork();
-    if (helper == 0) {
-      execute_init(program.get(), fds.data(), static_cast<int>(fds.size()));
-      failed = errno;
-      ::_exit(125);
-    }
-    if (helper < 0) throw_errno("start a process");
+    pid_t helper = doors_.v2 ? fork_into_cgroup(program, fds) : borrow(program, fds);
     pair.b.reset();
     for (Fd* fd : {&slave_, &in_, &out_, &err_}) fd->reset();
     try {
@@ -194,9 +184,29 @@ class Execution {
       throw;
     }
     reap(helper);
-    if (failed != 0) throw errno_error(failed, "execute servin-init");
-    if (!launched_.pidfd) throw not_running();
+    if (!launched_.pidfd) throw Error(ErrorCode::internal, "servin-init ended without a word");
     return std::move(launched_);
+  }
+
+  // The helper borrows our memory until it executes servin-init, and touches none of it.
+  static pid_t borrow(const Fd& program, const std::vector<int>& fds) {
+    pid_t helper = ::vfork();
+    if (helper == 0) {
+      execute_init(program.get(), fds.data(), static_cast<int>(fds.size()));
+      ::_exit(125);
+    }
+    if (helper < 0) throw_errno("start a process");
+    return helper;
+  }
+
+  // v2: born in the cgroup, since moving there costs a grace period of the kernel.
+  pid_t fork_into_cgroup(const Fd& program, const std::vector<int>& fds) const {
+    kernel::CloneResult helper = kernel::clone_process(0, &doors_.v2);
+    if (helper.pid == 0) {
+      execute_init(program.get(), fds.data(), static_cast<int>(fds.size()));
+      ::_exit(125);
+    }
+    return helper.pid;
   }
 
   std::vector<int> stdio() const {
