@@ -135,6 +135,11 @@ def test_dev_without_root_with_a_dynamic_program(nobody, images):
     assert result.code == 0 and result.out[0].isdigit(), str(result)
 
 
+def test_dev_without_root_refuses_another_user(nobody):
+    result = nobody("run", "--dev", "--rm", "-u", "1234", "base", "true")
+    assert result.code == 125 and "1234" in result.err
+
+
 def test_dev_without_root_refuses_volumes(nobody):
     result = nobody("run", "--dev", "--rm", "-v", "/tmp:/data", "base", "true")
     assert result.code == 125 and "/data" in result.err

@@ -73,6 +73,10 @@ ContainerConfig LocalEngine::settle_config(const CreateRequest& request, const i
   if (c.stop_signal.empty()) c.stop_signal = "SIGTERM";
   if (c.request.working_dir.empty()) c.request.working_dir = image.config.working_dir;
   if (c.request.working_dir.empty()) c.request.working_dir = "/";
+  if (c.request.isolation == Isolation::none && ::geteuid() != 0 && !c.request.user.empty())
+    throw error(ErrorCode::unsupported, "user {} cannot be had without root", quoted(c.request.user))
+        .with_id("E-NO-ISOLATION")
+        .with_hint("leave --user out: the program runs as yourself");
   if (c.request.user.empty()) c.request.user = image.config.user;
   bool own_name = c.request.hostname.empty() && c.request.uts_mode != "host" && request.network != "host" &&
                   !request.network.starts_with("container:");
