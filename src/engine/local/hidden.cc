@@ -15,7 +15,7 @@ void LocalEngine::persist(const std::string& id) {
   row = db_.container(id);
   if (!row) return remove_tree(run_dir(id));
   // A reboot from now on finds a container that was running, not one that was never started.
-  if (row->last_state.empty()) {
+  if (row->last_state.empty() || parse_state(id, row->last_state).status == Status::running) {
     ContainerState state = observe(*row);
     state.status = Status::running;
     db_.set_last_state(id, to_json(state), false);

@@ -6,7 +6,8 @@
 //   creator alive, no status    being made: nobody touches it
 //   creator gone, no status     a create that was killed: goes
 //   shim gone, phase running    the shim was killed: whatever is left of the container is ended, exit code 255
-//   no status, last_state says running    the host was restarted: exit code 255
+//   no status, last_state says running    the host was restarted: exit code 255; with an end in it, a start that was
+//                               killed: as it ended before
 //   ended, --rm                 its tidying was killed: goes
 #include <csignal>
 #include <set>
@@ -68,8 +69,10 @@ ContainerState LocalEngine::observe(const Row& row) {
   std::string dir = run_dir(row.id);
   auto status = read_status_or_lost(dir);
   if (!status) {
-    if (state.status == Status::running) return lost(state, "the host was restarted", state.started);
-    return state;
+    if (state.status != Status::running) return state;
+    // A start that was killed before it had a supervisor changed nothing.
+    if (state.finished.is_set()) return state.status = Status::exited, state;
+    return lost(state, "the host was restarted", state.started);
   }
   state.pid = 0;
   state.started = status->started;

@@ -135,8 +135,12 @@ std::unique_ptr<Attachment> LocalEngine::start_locked(Locked& c, const AttachReq
   if (!db_.has_image(c.container.config.image_id)) log::debug("the image of {} has no name any more", c.row.name);
   // A row that still names its maker, without a state and a status, would read as a create that was killed.
   if (!c.row.creator.empty()) db_.complete_container(c.row.id);
-  // From now on the shim's status file tells. Only in run.db: the hidden verb after the start makes it durable.
-  db_.set_last_state(c.row.id, "", false);
+  // From now on the shim's status file tells; until it is there, an earlier end stays known. Only in run.db: the hidden
+  // verb after the start makes it durable.
+  ContainerState earlier = c.container.state;
+  bool has_ended = earlier.status == Status::exited;
+  earlier.status = Status::running;
+  db_.set_last_state(c.row.id, has_ended ? to_json(earlier) : "", false);
   ::unlink((run_dir(c.row.id) + "/status").c_str());
   std::vector<std::string> warnings;
   try {
