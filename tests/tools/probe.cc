@@ -71,9 +71,9 @@ int fds() {
   return 0;
 }
 
-// --- exe-writer: CVE-2019-5736. Keeps a path descriptor of every program that appears and tries to open it for writing
-// once it is no longer being executed. Writes nothing: an open that succeeds on a file that is neither the container's
-// own nor sealed is the finding.
+// --- exe-writer: CVE-2019-5736. Keeps a path descriptor of every program that appears and is not the container's own,
+// and tries to open it for writing once it is no longer being executed. Writes nothing: an open that succeeds on a file
+// that is not sealed is the finding.
 
 class ExeWriter {
  public:
@@ -82,15 +82,18 @@ class ExeWriter {
       if (is_number(pid) && std::to_string(::getpid()) != pid) keep("/proc/" + pid + "/exe");
     for (auto& [key, fd] : kept_) attack(fd);
   }
-  void report() const { std::printf("programs=%zu escapes=%d\n", kept_.size(), escapes_); }
+  void report() const { std::printf("programs=%zu escapes=%d\n", programs_.size(), escapes_); }
 
  private:
   void keep(const std::string& path) {
     const int fd = ::open(path.c_str(), O_PATH | O_CLOEXEC);
     struct stat status{};
     if (fd < 0) return;
-    const bool usable = ::fstat(fd, &status) == 0 && kept_.size() < 512;
-    if (!usable || !kept_.emplace(std::make_pair(status.st_dev, status.st_ino), fd).second) ::close(fd);
+    const bool known = ::fstat(fd, &status) == 0;
+    const auto key = std::make_pair(status.st_dev, status.st_ino);
+    if (known) programs_.insert(key);
+    const bool foreign = known && !devices_.contains(status.st_dev) && kept_.size() < 512;
+    if (!foreign || !kept_.emplace(key, fd).second) ::close(fd);
   }
   void attack(int fd) {
     const std::string path = "/proc/self/fd/" + std::to_string(fd);
@@ -108,6 +111,7 @@ class ExeWriter {
     ::close(writable);
   }
   std::set<dev_t> devices_ = own_devices();
+  std::set<std::pair<dev_t, ino_t>> programs_;
   std::map<std::pair<dev_t, ino_t>, int> kept_;
   int escapes_ = 0;
 };
