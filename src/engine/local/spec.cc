@@ -10,7 +10,6 @@
 #include "engine/local/local.h"
 #include "engine/local/spec_parts.h"
 #include "linux/capabilities.h"
-#include "linux/cgroup_layout.h"
 #include "runtime/defaults.h"
 
 namespace servin::engine {
@@ -58,24 +57,11 @@ std::optional<std::int64_t> positive(std::uint64_t value) {
   return static_cast<std::int64_t>(value);
 }
 
-// Docker's rule: as much swap again as memory; only where the host counts swap at all.
-bool counts_swap() {
-  for (const auto& h : kernel::cgroup_hierarchies()) {
-    for (const auto& controller : h.controllers)
-      if (controller == "memory") return h.v2 || path_exists(h.mount + "/memory.memsw.limit_in_bytes");
-  }
-  return false;
-}
-
 oci::SpecResources spec_resources(const CreateRequest& request) {
   const Resources& r = request.resources;
   oci::SpecResources s;
   s.memory_limit = positive(r.memory);
-  if (r.memory_swap != 0) {
-    s.memory_swap = r.memory_swap;
-  } else if (r.memory != 0 && counts_swap()) {
-    s.memory_swap = static_cast<std::int64_t>(r.memory * 2);
-  }
+  if (r.memory_swap != 0) s.memory_swap = r.memory_swap;
   s.memory_reservation = positive(r.memory_reservation);
   if (r.oom_kill_disable) s.oom_kill_disable = true;
   if (r.cpu_shares != 0) s.cpu_shares = r.cpu_shares;
