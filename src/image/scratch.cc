@@ -63,11 +63,20 @@ std::size_t sweep_scratch(const Paths& paths) {
 bool move_to_trash(const Paths& paths, const std::string& path) {
   std::string to = paths.trash() + "/" + hex(random_bytes(12));
   if (::rename(path.c_str(), to.c_str()) == 0) return true;
-  if (errno != ENOENT) throw_errno("move {} to {}", path, paths.trash());
-  make_dirs(paths.trash());
-  if (::rename(path.c_str(), to.c_str()) == 0) return true;
-  if (errno != ENOENT) throw_errno("move {} to {}", path, paths.trash());
-  return false;
+  if (errno == ENOENT) {
+    if (!path_exists(path)) return false;
+    try {
+      make_dirs(paths.trash());
+    } catch (const Error& e) {
+      if (e.code() != ErrorCode::resource_exhausted) throw;
+    }
+    if (::rename(path.c_str(), to.c_str()) == 0) return true;
+  }
+  // On a full disk even a name in a folder may have no room; what was to go then goes at once and makes some.
+  if (errno != ENOSPC && errno != EDQUOT && errno != ENOENT) throw_errno("move {} to {}", path, paths.trash());
+  bool there = path_exists(path);
+  remove_tree(path);
+  return there;
 }
 
 }  // namespace servin::image

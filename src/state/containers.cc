@@ -109,6 +109,15 @@ std::vector<std::string> Database::container_names() {
   return names;
 }
 
+std::vector<std::string> Database::container_ids() {
+  std::vector<std::string> ids;
+  Connection* db = run_if_there();
+  if (db == nullptr) return ids;
+  Statement s(*db, "SELECT id FROM containers");
+  while (s.step()) ids.push_back(s.text(0));
+  return ids;
+}
+
 std::vector<std::string> Database::containers_of_image(const std::string& image_id) {
   std::vector<std::string> ids;
   Connection* db = run_if_there();

@@ -133,6 +133,7 @@ class Database {
   std::vector<ContainerRow> containers_by_prefix(const std::string& id_prefix);  // at most 2
   std::vector<ContainerRow> containers();
   std::vector<std::string> container_names();
+  std::vector<std::string> container_ids();
   std::vector<std::string> containers_of_image(const std::string& image_id);
   void complete_container(const std::string& id);  // clears `creator`
   void persist_container(const std::string& id);   // run.db -> servin.db (synced)

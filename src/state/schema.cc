@@ -221,6 +221,8 @@ void ensure_durable(const Paths& paths) {
   if (path_exists(paths.db())) return;
   // A journal without its database belongs to one that was moved away: SQLite would play it into the new one.
   remove_database(paths.db());
+  // Now, because what makes room on a full disk goes through it.
+  make_dirs(paths.trash());
   make_database(paths.db(), true, [](sqlite3*) {});
 }
 

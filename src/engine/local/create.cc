@@ -8,6 +8,7 @@
 #include "base/strings.h"
 #include "engine/local/making.h"
 #include "engine/local/records.h"
+#include "engine/option_error.h"
 #include "engine/options.h"
 #include "os/process.h"
 
@@ -59,6 +60,17 @@ std::vector<std::string> settle_args(const CreateRequest& request, const oci::Im
   return args;
 }
 
+// A word in the image that is no signal must not make a container that cannot be stopped.
+std::string image_stop_signal(const oci::ImageConfig& image) {
+  if (image.stop_signal.empty()) return "SIGTERM";
+  try {
+    return signal_name(parse_signal(image.stop_signal));
+  } catch (const Error&) {
+    log::warn("the image's stop signal {} is none: SIGTERM is used", quoted(image.stop_signal));
+    return "SIGTERM";
+  }
+}
+
 }  // namespace
 
 ContainerConfig LocalEngine::settle_config(const CreateRequest& request, const image::Image& image) {
@@ -69,8 +81,7 @@ ContainerConfig LocalEngine::settle_config(const CreateRequest& request, const i
   c.image_name = request.image;
   c.args = settle_args(request, image.config);
   c.env = merge_env(image.config.env, request.env);
-  c.stop_signal = !request.stop_signal.empty() ? request.stop_signal : image.config.stop_signal;
-  if (c.stop_signal.empty()) c.stop_signal = "SIGTERM";
+  c.stop_signal = !request.stop_signal.empty() ? request.stop_signal : image_stop_signal(image.config);
   if (c.request.working_dir.empty()) c.request.working_dir = image.config.working_dir;
   if (c.request.working_dir.empty()) c.request.working_dir = "/";
   if (c.request.isolation == Isolation::none && ::geteuid() != 0 && !c.request.user.empty())
@@ -93,10 +104,12 @@ ContainerConfig LocalEngine::settle_config(const CreateRequest& request, const i
 
 // An image's VOLUME is a volume of its own for each container, unless the person mounts something there.
 void LocalEngine::take_image_volumes(ContainerConfig& config, const image::Image& image) {
-  for (const auto& path : image.config.volumes) {
+  for (const auto& written : image.config.volumes) {
+    if (written.empty() || written[0] != '/') continue;
+    std::string path = detail::clean_path(written);
     auto& mounts = config.request.mounts;
     bool covered = std::any_of(mounts.begin(), mounts.end(), [&](const MountSpec& m) { return m.target == path; });
-    if (covered || path.empty() || path[0] != '/' || path == "/") continue;
+    if (covered || path == "/") continue;
     MountSpec mount;
     mount.type = MountSpec::Type::volume;
     mount.target = path;

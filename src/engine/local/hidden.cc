@@ -38,9 +38,22 @@ void LocalEngine::tidy(const std::string& id) {
   sweep();
 }
 
+// By one process at a time: many containers that end together would only get in each other's way. Who holds the lock
+// looks once more after letting go, so that nothing which came meanwhile stays.
 void LocalEngine::sweep() {
   drop_orphans();
-  snapshotter_.empty_trash();
+  if (!path_exists(paths_.trash())) return;
+  make_dirs(paths_.run);
+  for (std::size_t left = 0;;) {
+    std::size_t before = left;
+    {
+      auto held = FileLock::try_acquire(paths_.run + "/trash.lock");
+      if (!held) return;
+      snapshotter_.empty_trash();
+    }
+    left = list_dir(paths_.trash()).size();
+    if (left == 0 || left == before) return;  // what cannot go now waits for the next sweep
+  }
 }
 
 void hidden_cleanup(const Paths& paths, const std::string& id) {

@@ -221,7 +221,7 @@ std::string LocalEngine::inspect_json(const std::string& name, bool with_size) {
   Container container = inspect(name);
   const ContainerConfig& c = container.config;
   std::vector<std::string> args(c.args.begin() + (c.args.empty() ? 0 : 1), c.args.end());
-  std::string run = run_dir(c.id);
+  std::string files = paths_.container(c.id);
   ordered_json j = {
       {"Id", c.id},
       {"Created", rfc3339(c.created)},
@@ -229,9 +229,9 @@ std::string LocalEngine::inspect_json(const std::string& name, bool with_size) {
       {"Args", array(args)},
       {"State", state_json(container.state)},
       {"Image", c.image_id},
-      {"ResolvConfPath", run + "/resolv.conf"},
-      {"HostnamePath", run + "/hostname"},
-      {"HostsPath", run + "/hosts"},
+      {"ResolvConfPath", files + "/resolv.conf"},
+      {"HostnamePath", files + "/hostname"},
+      {"HostsPath", files + "/hosts"},
       {"LogPath", c.request.log_driver == "none" ? "" : log_path(c.id)},
       {"Name", "/" + container.name()},
       {"RestartCount", 0},

@@ -74,18 +74,18 @@ void put(const std::string& path, const std::string& text) {
 
 }  // namespace
 
-void write_network_files(const ContainerConfig& config, const std::string& run_dir, const std::string& donor) {
+void write_network_files(const ContainerConfig& config, const std::string& dir, const std::string& donor) {
   const CreateRequest& r = config.request;
-  make_dirs(run_dir);
+  make_dirs(dir);
   if (!donor.empty()) {
-    put(run_dir + "/hosts", host_file(donor + "/hosts") + extra_hosts(r));
-    put(run_dir + "/resolv.conf", host_file(donor + "/resolv.conf"));
-    put(run_dir + "/hostname", host_file(donor + "/hostname"));
+    put(dir + "/hosts", host_file(donor + "/hosts") + extra_hosts(r));
+    put(dir + "/resolv.conf", host_file(donor + "/resolv.conf"));
+    put(dir + "/hostname", host_file(donor + "/hostname"));
     return;
   }
-  put(run_dir + "/hosts", hosts(r));
-  put(run_dir + "/resolv.conf", resolv_conf(r));
-  put(run_dir + "/hostname", hostname(r));
+  put(dir + "/hosts", hosts(r));
+  put(dir + "/resolv.conf", resolv_conf(r));
+  put(dir + "/hostname", hostname(r));
 }
 
 }  // namespace servin::engine

@@ -31,6 +31,19 @@ std::optional<ProcessId> parse_process(const std::string& text) {
   return ProcessId{static_cast<pid_t>(*pid), *start};
 }
 
+// A record that cannot be read must not keep a container from being seen and removed.
+ContainerState recorded_state(const state::ContainerRow& row) {
+  try {
+    return parse_state(row.id, row.last_state);
+  } catch (const Error& e) {
+    ContainerState state;
+    state.status = Status::exited;
+    state.exit_code = lost_exit_code;
+    state.error = e.message();
+    return state;
+  }
+}
+
 ContainerState lost(ContainerState state, std::string why, Time finished) {
   state.status = Status::exited;
   state.pid = 0;
@@ -63,7 +76,7 @@ bool LocalEngine::is_being_made(const Row& row) {
 ContainerState LocalEngine::observe(const Row& row) {
   ContainerState state;
   if (!row.last_state.empty()) {
-    state = parse_state(row.id, row.last_state);
+    state = recorded_state(row);
     if (state.status != Status::running) return state;
   }
   std::string dir = run_dir(row.id);
@@ -112,7 +125,7 @@ bool LocalEngine::needs_settling(const Row& row, const ContainerState& state) {
   if (is_being_made(row)) return false;
   if (state.status == Status::removing) return true;
   if (state.status == Status::exited)
-    return row.auto_remove || row.last_state.empty() || parse_state(row.id, row.last_state).status != Status::exited;
+    return row.auto_remove || row.last_state.empty() || recorded_state(row).status != Status::exited;
   // Created: complete, or left behind by a killed create, or not come up.
   auto status = read_status_or_lost(run_dir(row.id));
   if (status) return !is_alive(status->shim);
@@ -149,7 +162,7 @@ void LocalEngine::drop_orphans() {
   auto stored = list_dir(paths_.root + "/containers");
   if (running.empty() && stored.empty()) return;
   std::set<std::string> known;
-  for (const auto& row : db_.containers()) known.insert(row.id);
+  for (auto& id : db_.container_ids()) known.insert(std::move(id));
   for (const auto& id : running)
     if (known.count(id) == 0) drop_orphan(id);
   for (const auto& id : stored)

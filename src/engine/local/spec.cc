@@ -158,7 +158,9 @@ runtime::PrepareRequest LocalEngine::prepare_request(const ContainerConfig& conf
     spec.masked_paths = runtime::default_masked_paths();
     spec.readonly_paths = runtime::default_readonly_paths();
   }
-  MountPlanner planner(config, run_dir(config.id), paths_.volumes());
+  // On the disk, not in the runtime folder: what a container writes into them must not fill a tmpfs of the host.
+  std::string files = paths_.container(config.id);
+  MountPlanner planner(config, files, paths_.volumes());
   planner.join_shm =
       r.ipc_mode.starts_with("container:") ? fmt::format("/proc/{}/root/dev/shm", joined(r.ipc_mode, "--ipc").pid) : "";
   planner.is_fresh = [this](const std::string& name) {
@@ -167,10 +169,13 @@ runtime::PrepareRequest LocalEngine::prepare_request(const ContainerConfig& conf
   };
   planner.plan(spec.mounts, request.copy_up);
   std::string donor;
-  if (r.network.starts_with("container:")) donor = run_dir(find(r.network.substr(10)).id);
-  write_network_files(config, run_dir(config.id), donor);
-  if (r.hostname.empty() && !donor.empty())
-    spec.hostname = std::string(trim(read_file(donor + "/hostname").value_or("")));
+  if (r.network.starts_with("container:")) {
+    Row other = find(r.network.substr(10));
+    donor = paths_.container(other.id);
+    // From the record, not from the file: that one belongs to the other container.
+    if (r.hostname.empty()) spec.hostname = load_container(other).config.request.hostname;
+  }
+  write_network_files(config, files, donor);
   return request;
 }
 

@@ -107,7 +107,7 @@ void MountPlanner::plan(std::vector<oci::SpecMount>& mounts, std::vector<runtime
     if (is_taken(config, target)) continue;
     MountSpec mount;
     mount.target = target;
-    own.push_back(bind_mount(run_dir + "/" + file, mount));
+    own.push_back(bind_mount(files_dir + "/" + file, mount));
   }
   for (const auto& mount : r.mounts) {
     check_relabel(mount);

@@ -22,10 +22,10 @@ std::map<std::string, std::string> namespace_paths(
     const std::function<ProcessId(const std::string& mode, std::string_view option)>& joined);
 
 struct MountPlanner {
-  MountPlanner(const ContainerConfig& c, std::string run, std::string volumes)
-      : config(c), run_dir(std::move(run)), volumes_dir(std::move(volumes)) {}
+  MountPlanner(const ContainerConfig& c, std::string files, std::string volumes)
+      : config(c), files_dir(std::move(files)), volumes_dir(std::move(volumes)) {}
   const ContainerConfig& config;
-  std::string run_dir;
+  std::string files_dir;  // where hosts, hostname and resolv.conf lie
   std::string volumes_dir;
   std::string join_shm;
   std::function<bool(const std::string& volume)> is_fresh;
@@ -34,8 +34,8 @@ struct MountPlanner {
   void plan(std::vector<oci::SpecMount>& mounts, std::vector<runtime::CopyUp>& copy_up) const;
 };
 
-/// hosts, hostname and resolv.conf of the container, in its run folder. `donor`: the run folder of the container whose
+/// hosts, hostname and resolv.conf of the container, in its folder `dir`. `donor`: the folder of the container whose
 /// network is shared, "" for none.
-void write_network_files(const ContainerConfig& config, const std::string& run_dir, const std::string& donor);
+void write_network_files(const ContainerConfig& config, const std::string& dir, const std::string& donor);
 
 }  // namespace servin::engine
