@@ -52,7 +52,9 @@ def test_a_reader_that_stopped_reading_is_cut_off_alone(engine):
     feeder.stdin.write(b"go\n")
     feeder.stdin.flush()
     engine.wait_for("the container is not held up", lambda: engine.ok("logs", "--tail", "1", "one").out == "done\n", timeout=60)
-    os.kill(stuck.pid, signal.SIGCONT)
+    for client in (stuck, feeder):
+        client.kill()
+        client.wait()
 
 
 @pytest.mark.deadline(900)
