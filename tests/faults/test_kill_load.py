@@ -37,7 +37,7 @@ def test_into_a_store_that_exists(loading):
         remove_everything(engine)
         expect_nothing_left(engine)
 
-    sweep(engine, ["load", "-i", archive], judge)
+    sweep(engine, ["load", "-i", archive], judge, size=30)
 
 
 @pytest.mark.deadline(600)

@@ -69,9 +69,9 @@ std::optional<std::string_view> LogFile::next_line() {
   }
 }
 
-BackwardLines::BackwardLines(const std::string& path) : fd_(open_file(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)) {
+BackwardLines::BackwardLines(Fd fd) : fd_(std::move(fd)) {
   struct stat s{};
-  if (::fstat(fd_.get(), &s) != 0) throw_errno("look at {}", path);
+  if (::fstat(fd_.get(), &s) != 0) throw_errno("look at a log");
   start_ = static_cast<std::uint64_t>(s.st_size);
   while (load_more()) {
     auto last = buffer_.rfind('\n');
@@ -111,6 +111,31 @@ std::vector<std::string> log_files(const std::string& path) {
   if (path_exists(path)) files.push_back(path);
   for (int i = 1; path_exists(fmt::format("{}.{}", path, i)); ++i) files.push_back(fmt::format("{}.{}", path, i));
   return files;
+}
+
+namespace {
+
+bool have_these_names(const std::vector<LogFile>& files, const std::string& path) {
+  auto names = log_files(path);
+  if (names.size() != files.size()) return false;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    auto again = LogFile::open(names[i]);
+    if (!again || again->id() != files[i].id()) return false;
+  }
+  // A gap in the numbers: a rotation is between two renames.
+  return !path_exists(fmt::format("{}.{}", path, std::max<std::size_t>(names.size(), 1) + 1));
+}
+
+}  // namespace
+
+std::vector<LogFile> open_log_files(const std::string& path) {
+  constexpr int most_attempts = 1000;  // a rotation is a handful of renames
+  for (int attempt = 0;; ++attempt) {
+    std::vector<LogFile> files;
+    for (const auto& name : log_files(path))
+      if (auto file = LogFile::open(name)) files.push_back(std::move(*file));
+    if (attempt == most_attempts || have_these_names(files, path)) return files;
+  }
 }
 
 }  // namespace servin::shim

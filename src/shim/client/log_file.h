@@ -27,6 +27,7 @@ class LogFile {
   static std::optional<LogFile> open(const std::string& path);
 
   FileId id() const { return id_; }
+  Fd descriptor() const { return fd_.dup(); }
   std::uint64_t size() const;
   void seek(std::uint64_t offset);
   /// The next whole line, without its end; nothing when there is none (yet). What follows the last new line waits.
@@ -48,7 +49,7 @@ class LogFile {
 /// A log file's lines from the last to the first. An unfinished last line is left out.
 class BackwardLines {
  public:
-  explicit BackwardLines(const std::string& path);
+  explicit BackwardLines(Fd fd);
   /// Without its end; nothing at the beginning of the file.
   std::optional<std::string_view> next();
   /// Offset of the first byte behind the line that next() gave last.
@@ -66,5 +67,7 @@ class BackwardLines {
 
 /// Existing files, newest first: PATH, PATH.1, ...
 std::vector<std::string> log_files(const std::string& path);
+/// The same, opened, as they are at one moment: a rotation in between changes which file has which name.
+std::vector<LogFile> open_log_files(const std::string& path);
 
 }  // namespace servin::shim

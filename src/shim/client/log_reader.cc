@@ -24,11 +24,11 @@ struct Place {
 
 /// Backwards from the end until `tail` lines of the wanted streams are behind. A long line lies in several records: all
 /// but its last have no new line.
-Place place_of_tail(const std::vector<std::string>& files, const LogQuery& q) {
+Place place_of_tail(const std::vector<LogFile>& files, const LogQuery& q) {
   std::int64_t lines = 0;
   bool at_end = true;
   for (std::size_t i = 0; i < files.size(); ++i) {
-    BackwardLines back(files[i]);
+    BackwardLines back(files[i].descriptor());
     while (auto line = back.next()) {
       auto record = parse_log_record(*line);
       if (!record || !(record->err ? q.err : q.out)) continue;
@@ -73,7 +73,7 @@ class Reading {
 
   /// What is there. False: the sink or the time span says it is enough.
   bool existing() {
-    auto files = log_files(path_);
+    auto files = open_log_files(path_);
     if (files.empty()) return true;
     Place start;
     if (q_.tail >= 0)
@@ -81,9 +81,7 @@ class Reading {
     else
       start.file = files.size() - 1;
     for (std::size_t i = start.file + 1; i-- > 0;) {
-      auto next = LogFile::open(files[i]);
-      if (!next) continue;
-      file_.emplace(std::move(*next));
+      file_.emplace(std::move(files[i]));
       if (i == start.file) file_->seek(start.offset);
       if (!read_file_to_end()) return false;
     }
