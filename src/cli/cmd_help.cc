@@ -12,6 +12,7 @@
 #include "cli/help.h"
 #include "cli/listing.h"
 #include "cli/registry.h"
+#include "cli/schema.h"
 #include "cli/version.h"
 #include "os/file.h"
 
@@ -81,6 +82,10 @@ int help_of(Context& context, const std::vector<std::string>& words, bool as_man
 
 int help_handler(Context& context, const Parsed& parsed) {
   if (parsed.flag("codes")) return list_codes(context, parsed.value_or("format", ""));
+  if (parsed.flag("schemas")) {
+    context.out.line(schemas_json());
+    return 0;
+  }
   if (parsed.flag("reference")) {
     context.out.write(reference_markdown());
     return 0;
@@ -101,6 +106,7 @@ constexpr auto help_options = std::to_array<OptionSpec>({
      .help = "write the man pages there; - prints the one of COMMAND",
      .complete = Complete::folder},
     {.names = "--reference", .value = "", .help = "all commands, as Markdown"},
+    {.names = "--schemas", .value = "", .help = "JSON Schemas of what --format json prints"},
 });
 constexpr auto help_examples = std::to_array<Example>(
     {{"help run", ""}, {"help E-IMAGE-NOT-FOUND", "cause and cure of an error"}, {"help --codes", "all of them"}});

@@ -27,14 +27,20 @@ std::string since(Time then, Time now) {
 
 // --- ls
 
-std::vector<Field> image_fields(bool digests) {
-  return {{"Repository", "REPOSITORY", true, 1}, {"Tag", "TAG", true},
-          {"Digest", "DIGEST", digests},         {"ID", "IMAGE ID", true},
-          {"CreatedSince", "CREATED", true},     {"Size", "SIZE", true},
-          {"CreatedAt", "CREATED AT"},           {"Containers", "CONTAINERS"},
-          {"SharedSize", "SHARED SIZE"},         {"UniqueSize", "UNIQUE SIZE"},
-          {"VirtualSize", "VIRTUAL SIZE"},       {"Platform", "PLATFORM"}};
-}
+constexpr auto image_fields = std::to_array<Field>({
+    {"Repository", "REPOSITORY", true, 1},
+    {"Tag", "TAG", true},
+    {"Digest", "DIGEST"},  // a column with --digests
+    {"ID", "IMAGE ID", true},
+    {"CreatedSince", "CREATED", true},
+    {"Size", "SIZE", true},
+    {"CreatedAt", "CREATED AT"},
+    {"Containers", "CONTAINERS"},
+    {"SharedSize", "SHARED SIZE"},
+    {"UniqueSize", "UNIQUE SIZE"},
+    {"VirtualSize", "VIRTUAL SIZE"},
+    {"Platform", "PLATFORM"},
+});
 
 Row image_row(const engine::ImageSummary& image, const std::string& reference, bool full) {
   std::string repository = "<none>";
@@ -81,7 +87,8 @@ engine::ImageFilter image_filter(const Parsed& parsed) {
 int image_ls_handler(Context& context, const Parsed& parsed) {
   bool full = parsed.flag("no-trunc");
   Listing listing;
-  listing.fields = image_fields(parsed.flag("digests"));
+  listing.fields.assign(image_fields.begin(), image_fields.end());
+  listing.fields[2].column = parsed.flag("digests");
   listing.quiet = 3;
   bool quiet = parsed.flag("quiet");
   for (const engine::ImageSummary& image : context.engine().list_images(image_filter(parsed))) {
@@ -146,13 +153,19 @@ constexpr auto image_inspect_examples =
 
 // --- history
 
+constexpr auto history_fields = std::to_array<Field>({{"ID", "IMAGE", true},
+                                                      {"CreatedSince", "CREATED", true},
+                                                      {"CreatedBy", "CREATED BY", true, 1},
+                                                      {"Size", "SIZE", true},
+                                                      {"Comment", "COMMENT", true},
+                                                      {"CreatedAt", "CREATED AT"}});
+
 int history_handler(Context& context, const Parsed& parsed) {
   bool full = parsed.flag("no-trunc");
   bool human = !parsed.has("human") || parsed.flag("human");
   engine::ImageDetail image = context.engine().inspect_image(parsed.args[0]);
   Listing listing;
-  listing.fields = {{"ID", "IMAGE", true},  {"CreatedSince", "CREATED", true}, {"CreatedBy", "CREATED BY", true, 1},
-                    {"Size", "SIZE", true}, {"Comment", "COMMENT", true},      {"CreatedAt", "CREATED AT"}};
+  listing.fields.assign(history_fields.begin(), history_fields.end());
   Time now = servin::now();
   bool newest = true;
   for (auto entry = image.history.rbegin(); entry != image.history.rend(); ++entry) {
@@ -187,9 +200,12 @@ int image_prune_handler(Context& context, const Parsed& parsed) {
 }
 constexpr auto image_prune_examples = std::to_array<Example>({{"image prune --all --dry-run", "what would go"}});
 
+constexpr auto template_fields =
+    std::to_array<Field>({{"Name", "NAME", true}, {"Description", "DESCRIPTION", true, 1}});
+
 int template_ls_handler(Context& context, const Parsed& parsed) {
   Listing listing;
-  listing.fields = {{"Name", "NAME", true}, {"Description", "DESCRIPTION", true, 1}};
+  listing.fields.assign(template_fields.begin(), template_fields.end());
   for (const auto& entry : context.engine().list_templates())
     listing.rows.push_back({{entry.name, entry.description}, {}});
   print_listing(context, parsed, listing);
@@ -217,6 +233,7 @@ const CommandSpec table[] = {
      .max_args = 1,
      .complete = Complete::image,
      .examples = image_ls_examples,
+     .fields = image_fields,
      .handler = image_ls_handler},
     {.name = "image inspect",
      .group = group::images,
@@ -259,6 +276,7 @@ const CommandSpec table[] = {
      .max_args = 1,
      .complete = Complete::image,
      .examples = history_examples,
+     .fields = history_fields,
      .handler = history_handler},
     {.name = "image prune",
      .group = group::engine,
@@ -272,6 +290,7 @@ const CommandSpec table[] = {
      .summary = "the built-in images",
      .options = listing_options(),
      .examples = template_ls_examples,
+     .fields = template_fields,
      .handler = template_ls_handler},
     {.name = "image template create",
      .group = group::images,

@@ -13,23 +13,23 @@
 namespace servin::cli {
 namespace {
 
-std::vector<Field> container_fields(bool with_size) {
-  return {{"ID", "CONTAINER ID", true},
-          {"Image", "IMAGE", true, 2},
-          {"Command", "COMMAND", true, 1},
-          {"RunningFor", "CREATED", true},
-          {"Status", "STATUS", true},
-          {"Ports", "PORTS", true, 3},
-          {"Names", "NAMES", true},
-          {"Size", "SIZE", with_size},
-          {"CreatedAt", "CREATED AT"},
-          {"State", "STATE"},
-          {"Labels", "LABELS"},
-          {"Mounts", "MOUNTS"},
-          {"Networks", "NETWORKS"},
-          {"LocalVolumes", "LOCAL VOLUMES"},
-          {"Platform", "PLATFORM"}};
-}
+constexpr auto container_fields = std::to_array<Field>({
+    {"ID", "CONTAINER ID", true},
+    {"Image", "IMAGE", true, 2},
+    {"Command", "COMMAND", true, 1},
+    {"RunningFor", "CREATED", true},
+    {"Status", "STATUS", true},
+    {"Ports", "PORTS", true, 3},
+    {"Names", "NAMES", true},
+    {"Size", "SIZE"},  // a column with --size
+    {"CreatedAt", "CREATED AT"},
+    {"State", "STATE"},
+    {"Labels", "LABELS"},
+    {"Mounts", "MOUNTS"},
+    {"Networks", "NETWORKS"},
+    {"LocalVolumes", "LOCAL VOLUMES"},
+    {"Platform", "PLATFORM"},
+});
 
 std::string size_text(Context& context, const engine::Container& container) {
   engine::ContainerSize size = context.engine().size(container.config.id);
@@ -88,7 +88,8 @@ int ls_handler(Context& context, const Parsed& parsed) {
   bool full = parsed.flag("no-trunc");
   bool size = wants_size(parsed);
   Listing listing;
-  listing.fields = container_fields(parsed.flag("size"));
+  listing.fields.assign(container_fields.begin(), container_fields.end());
+  listing.fields[7].column = parsed.flag("size");
   for (const engine::Container& container : context.engine().list(filter_of(parsed))) {
     listing.rows.push_back(container_row(container, full, size ? size_text(context, container) : "0B"));
   }
@@ -177,6 +178,7 @@ const CommandSpec table[] = {
      .max_args = -1,
      .complete = Complete::container,
      .examples = ls_examples,
+     .fields = container_fields,
      .handler = ls_handler},
     {.name = "inspect",
      .group = group::containers,

@@ -60,13 +60,15 @@ int info_handler(Context& context, const Parsed& parsed) {
 
 // --- df
 
+constexpr auto df_fields = std::to_array<Field>({{"Type", "TYPE", true},
+                                                 {"TotalCount", "TOTAL", true},
+                                                 {"Active", "ACTIVE", true},
+                                                 {"Size", "SIZE", true},
+                                                 {"Reclaimable", "RECLAIMABLE", true}});
+
 int df_handler(Context& context, const Parsed& parsed) {
   Listing listing;
-  listing.fields = {{"Type", "TYPE", true},
-                    {"TotalCount", "TOTAL", true},
-                    {"Active", "ACTIVE", true},
-                    {"Size", "SIZE", true},
-                    {"Reclaimable", "RECLAIMABLE", true}};
+  listing.fields.assign(df_fields.begin(), df_fields.end());
   for (const auto& row : context.engine().disk_usage().rows) {
     std::string reclaimable = human_size(row.reclaimable);
     if (row.size > 0) reclaimable += fmt::format(" ({}%)", row.reclaimable * 100 / row.size);
@@ -92,12 +94,14 @@ std::string_view word_of(engine::DoctorCheck::Result result) {
   return "";
 }
 
+constexpr auto doctor_fields = std::to_array<Field>(
+    {{"Result", "RESULT", true}, {"Name", "CHECK", true}, {"Detail", "DETAIL", true, 1}, {"Fix", "FIX", true}});
+
 int doctor_handler(Context& context, const Parsed& parsed) {
   auto checks = context.engine().doctor(parsed.flag("verify"), parsed.flag("repair"));
   bool failed = false;
   Listing listing;
-  listing.fields = {
-      {"Result", "RESULT", true}, {"Name", "CHECK", true}, {"Detail", "DETAIL", true, 1}, {"Fix", "FIX", true}};
+  listing.fields.assign(doctor_fields.begin(), doctor_fields.end());
   for (const engine::DoctorCheck& check : checks) {
     failed = failed || check.result == engine::DoctorCheck::Result::failed;
     listing.rows.push_back({{std::string(word_of(check.result)), check.name, check.detail, check.fix}, {}});
@@ -153,6 +157,7 @@ const CommandSpec table[] = {
      .options = df_options,
      .more_options = list_format,
      .examples = df_examples,
+     .fields = df_fields,
      .handler = df_handler},
     {.name = "system doctor",
      .group = group::engine,
@@ -161,6 +166,7 @@ const CommandSpec table[] = {
      .options = doctor_options,
      .more_options = list_format,
      .examples = doctor_examples,
+     .fields = doctor_fields,
      .handler = doctor_handler},
     {.name = "system prune",
      .group = group::engine,

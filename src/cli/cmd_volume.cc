@@ -37,19 +37,21 @@ int create_handler(Context& context, const Parsed& parsed) {
   return 0;
 }
 
+constexpr auto volume_fields = std::to_array<Field>({{"Driver", "DRIVER", true},
+                                                     {"Name", "VOLUME NAME", true},
+                                                     {"Labels", "LABELS"},
+                                                     {"Mountpoint", "MOUNTPOINT"},
+                                                     {"Scope", "SCOPE"},
+                                                     {"CreatedAt", "CREATED AT"},
+                                                     {"Size", "SIZE"},
+                                                     {"Links", "LINKS"},
+                                                     {"Availability", "AVAILABILITY"},
+                                                     {"Group", "GROUP"},
+                                                     {"Status", "STATUS"}});
+
 int ls_handler(Context& context, const Parsed& parsed) {
   Listing listing;
-  listing.fields = {{"Driver", "DRIVER", true},
-                    {"Name", "VOLUME NAME", true},
-                    {"Labels", "LABELS"},
-                    {"Mountpoint", "MOUNTPOINT"},
-                    {"Scope", "SCOPE"},
-                    {"CreatedAt", "CREATED AT"},
-                    {"Size", "SIZE"},
-                    {"Links", "LINKS"},
-                    {"Availability", "AVAILABILITY"},
-                    {"Group", "GROUP"},
-                    {"Status", "STATUS"}};
+  listing.fields.assign(volume_fields.begin(), volume_fields.end());
   listing.quiet = 1;
   for (const engine::Volume& volume : context.engine().list_volumes(filters_of(parsed))) {
     listing.rows.push_back({{volume.driver, volume.name, shown_labels(volume.labels), volume.mountpoint, "local",
@@ -116,6 +118,7 @@ const CommandSpec table[] = {
      .summary = "list volumes",
      .options = listing_options(),
      .examples = ls_examples,
+     .fields = volume_fields,
      .handler = ls_handler},
     {.name = "volume inspect",
      .group = group::volumes,

@@ -43,6 +43,14 @@ struct OptionSpec {
   std::string_view later = "";
 };
 
+/// One field of a list: what templates and JSON call it, its column.
+struct Field {
+  std::string_view name;    // "RunningFor": in templates and JSON
+  std::string_view header;  // "CREATED"; "" = never a column
+  bool column = false;      // of the default table
+  int shrink = 0;           // on a terminal that is too narrow, columns shrink in this order; 0 = never
+};
+
 struct Example {
   std::string_view command;  // as typed, without the leading "servin"
   std::string_view text;
@@ -75,6 +83,7 @@ struct CommandSpec {
   Complete complete = Complete::none;  // of the arguments
   bool one_target = false;             // only the first argument completes as `complete`
   std::span<const Example> examples = {};
+  std::span<const Field> fields = {};  // of lists: what --format can show
   Handler handler = nullptr;
   bool hidden = false;  // not in help
 

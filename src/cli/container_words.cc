@@ -53,9 +53,10 @@ std::string shown_image(const engine::ContainerConfig& config) {
   const std::string& name = config.image_name.empty() ? config.request.image : config.image_name;
   if (name.starts_with("sha256:")) return name.substr(7, 12);
   try {
+    // As it was typed, unless that was an id.
     oci::Reference reference = oci::Reference::parse(name);
-    if (reference.tag == "latest" && name.find(":latest") == std::string::npos) return reference.familiar_name();
-    return reference.familiar();
+    oci::Reference typed = oci::Reference::parse(config.request.image);
+    return typed.str() == reference.str() ? config.request.image : reference.familiar();
   } catch (const Error&) {
     return name;
   }

@@ -59,6 +59,12 @@ std::string usage(const CommandSpec& command) {
   return text;
 }
 
+std::string field_names(const CommandSpec& command) {
+  std::string names;
+  for (const Field& field : command.fields) names += (names.empty() ? "" : " ") + std::string(field.name);
+  return names;
+}
+
 }  // namespace
 
 std::string top_help() {
@@ -113,6 +119,7 @@ std::string command_help(const CommandSpec& command, unsigned width) {
     if (option.later.empty()) add_option(options, option, columns);
   });
   if (!options.empty()) text += "\nOptions:\n" + options;
+  if (!command.fields.empty()) text += "\n" + wrap("Fields: " + field_names(command), 0, columns);
   std::vector<std::string> aliases = aliases_of(command);
   if (!aliases.empty()) text += "\nAlso: " + join(aliases, ", ") + "\n";
   return text;
@@ -140,6 +147,7 @@ std::string reference_markdown() {
       options += fmt::format("| {} | {} |\n", cell, help);
     });
     if (!options.empty()) text += "\n| option | |\n|---|---|\n" + options;
+    if (!command->fields.empty()) text += "\nFields of `--format`: " + field_names(*command) + "\n";
     if (!command->examples.empty()) text += "\n```sh\n";
     for (const Example& example : command->examples) {
       text += "servin " + std::string(example.command) +

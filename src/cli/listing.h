@@ -13,13 +13,6 @@
 
 namespace servin::cli {
 
-struct Field {
-  std::string_view name;    // "RunningFor": in templates and JSON
-  std::string_view header;  // "CREATED"; "" = never a column
-  bool column = false;      // of the default table
-  int shrink = 0;           // on a terminal that is too narrow, columns shrink in this order; 0 = never
-};
-
 struct Row {
   std::vector<std::string> values;            // one per field
   std::map<std::string, std::string> labels;  // for {{.Label "key"}}

@@ -122,3 +122,38 @@ def test_progress_on_a_terminal(shown, archive):
     terminal = shown.pty("load", "-i", archive)
     assert terminal.wait() == 0
     assert "\x1b[K" in terminal.text
+
+
+# --- schemas
+
+def conforms(value, schema, path=""):
+    """The part of JSON Schema that ours use."""
+    kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+    python = {"object": dict, "array": list, "string": str, "integer": int, "boolean": bool, "null": type(None)}
+    fits = [kind for kind in kinds if isinstance(value, python[kind]) and not (kind == "integer" and isinstance(value, bool))]
+    assert fits, f"{path}: {value!r} is none of {kinds}"
+    if fits == ["object"]:
+        for name in schema.get("required", []):
+            assert name in value, f"{path}.{name} is missing"
+        for name, inner in schema.get("properties", {}).items():
+            conforms(value[name], inner, f"{path}.{name}")
+    if fits == ["array"]:
+        for i, item in enumerate(value):
+            conforms(item, schema["items"], f"{path}[{i}]")
+
+
+def test_output_follows_the_published_schemas(shown, source):
+    schemas = shown.ok("help", "--schemas").json()
+    assert schemas == json.loads((source / "docs/schemas.json").read_text()), "docs/schemas.json is old: ./dev docs"
+    lists = {"ls": ["ls", "-a"], "image ls": ["images"], "image history": ["history", "base"], "volume ls": ["volume", "ls"],
+             "image template ls": ["image", "template", "ls"], "system df": ["system", "df"], "system doctor": ["system", "doctor"]}
+    for name, words in lists.items():
+        rows = shown.run(*words, "--format", "json").lines
+        assert rows, name
+        for line in rows:
+            conforms(json.loads(line), schemas[name], name)
+    whole = {"inspect": ["inspect", "one", "two"], "image inspect": ["image", "inspect", "base"], "volume inspect": ["volume", "inspect", "data"],
+             "info": ["info", "--format", "json"], "version": ["version", "--format", "json"]}
+    for name, words in whole.items():
+        conforms(shown.ok(*words).json(), schemas[name], name)
+    assert schemas.keys() == lists.keys() | whole.keys()

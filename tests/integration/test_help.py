@@ -55,7 +55,7 @@ def test_man_pages(module_engine):
 
 def test_generated_pages_are_in_the_tree(module_engine, source):
     """`./dev docs` writes them."""
-    for page, words in (("errors.md", ["--codes", "--format", "markdown"]), ("commands.md", ["--reference"])):
+    for page, words in (("errors.md", ["--codes", "--format", "markdown"]), ("commands.md", ["--reference"]), ("schemas.json", ["--schemas"])):
         assert (source / "docs" / page).read_text() == module_engine.ok("help", *words).out, f"docs/{page} is old: ./dev docs"
 
 
