@@ -101,6 +101,10 @@ extern "C" [[noreturn]] void servin_init_main() {
   if (h.mode != Mode::exec) check(enter_session(h));
   check(enter_working_dir(r));
   check(apply_limits(r));
+  // A session keyring of its own: the caller's may hold keys of the host. Kernels without keys refuse, which is as
+  // good.
+  constexpr int join_session_keyring = 1;
+  call(__NR_keyctl, join_session_keyring, nullptr);
   call(__NR_umask, h.umask);
   check(apply_identity(r));
   if (h.mode == Mode::exec) {
