@@ -172,3 +172,22 @@ def test_exec_streams(engine):
     assert (result.code, result.out, result.err) == (3, "out\n", "err\n")
     data = os.urandom(3_000_000)
     assert engine.ok("exec", "-i", "one", "cat", input=data).raw_out == data
+
+
+def test_signals_pass_the_waiting_input_of_exec(engine):
+    engine.ok("run", "-d", "--name", "one", "base", "sleep", "1000")
+    source = subprocess.Popen(["cat", "/dev/zero"], stdout=subprocess.PIPE)
+    process = engine.popen("exec", "-i", "one", "sh", "-c", "trap 'echo got; exit 5' TERM; echo ready; while :; do sleep 0.05; done",
+                           stdin=source.stdout)
+    source.stdout.close()
+    assert process.stdout.readline() == b"ready\n"
+    process.send_signal(signal.SIGTERM)
+    assert process.stdout.readline() == b"got\n"
+    assert process.wait(30) == 5
+    source.kill()
+    source.wait()
+
+
+def test_one_stream_only(engine):
+    result = engine.run("run", "--rm", "-a", "stderr", "base", "sh", "-c", "echo out; echo err >&2; exit 3")
+    assert (result.code, result.out, result.err) == (3, "", "err\n")
