@@ -11,13 +11,16 @@ namespace servin::cli {
 namespace {
 
 constexpr OptionSpec force = {.names = "-y,--yes,-f,--force", .value = "", .help = "do not ask"};
-constexpr OptionSpec filter = {
+constexpr OptionSpec filter_option = {
     .names = "--filter", .value = "KEY=VALUE", .help = "only those: until=24h, label=...", .repeat = true};
 constexpr OptionSpec dry_run = {.names = "--dry-run", .value = "", .help = "only print what would go"};
 
-constexpr auto plain = std::to_array<OptionSpec>({force, filter, dry_run});
-constexpr auto with_all = std::to_array<OptionSpec>(
-    {{.names = "-a,--all", .value = "", .help = "not only the dangling or anonymous ones"}, force, filter, dry_run});
+constexpr auto plain = std::to_array<OptionSpec>({force, filter_option, dry_run});
+constexpr auto with_all =
+    std::to_array<OptionSpec>({{.names = "-a,--all", .value = "", .help = "not only the dangling or anonymous ones"},
+                               force,
+                               filter_option,
+                               dry_run});
 
 /// False when the person said no.
 bool agreed(Context& context, const Parsed& parsed, std::string_view what) {
