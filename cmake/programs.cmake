@@ -17,7 +17,8 @@ if(init_files)
   add_executable(servin-init ${init_files})
   target_include_directories(servin-init PRIVATE ${PROJECT_SOURCE_DIR}/src)
   target_compile_options(servin-init PRIVATE -Os -g0 -Wall -Wextra -Wconversion -Wshadow -Werror -ffreestanding -fno-exceptions -fno-rtti
-    -fno-stack-protector -fno-asynchronous-unwind-tables -fno-pie -fno-tree-loop-distribute-patterns -fno-sanitize=all)
+    -fno-stack-protector -fno-asynchronous-unwind-tables -fno-pie -fno-sanitize=all
+    $<IF:$<CXX_COMPILER_ID:GNU>,-fno-tree-loop-distribute-patterns,-fno-builtin>)
   target_link_options(servin-init PRIVATE -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack)
   set_target_properties(servin-init PROPERTIES POSITION_INDEPENDENT_CODE OFF INTERPROCEDURAL_OPTIMIZATION OFF)
   servin_blob(blob_init servin_init_blob ${CMAKE_BINARY_DIR}/bin/servin-init servin-init)

@@ -14,7 +14,7 @@
 namespace servin::init {
 namespace {
 
-constexpr long e_noent = 2, e_acces = 13, e_notdir = 20, e_inval = 22, e_nosys = 38, e_nametoolong = 36, e_loop = 40;
+constexpr long e_noent = 2, e_acces = 13, e_notdir = 20, e_inval = 22, e_nametoolong = 36, e_loop = 40;
 constexpr uint64_t cap_sys_admin = uint64_t{1} << CAP_SYS_ADMIN;
 
 long set_capabilities(uint64_t set) {

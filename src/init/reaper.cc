@@ -10,7 +10,7 @@ namespace servin::init {
 namespace {
 
 constexpr int sigchld = 17, sigttin = 21, sigttou = 22;
-constexpr long e_child = 10, e_intr = 4;
+constexpr long e_intr = 4;
 
 void set_signal_mask(uint64_t mask) {
   constexpr int set_mask = 2;

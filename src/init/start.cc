@@ -59,8 +59,8 @@ Record load_record() {
   long at = call(__NR_mmap, nullptr, size, protect_read_write, map_private, record_fd, 0);
   if (at < 0 && at > -4096) fail({Step::record, -at});
   Record r;
-  r.base = reinterpret_cast<char*>(at);
-  r.header = reinterpret_cast<Header*>(at);
+  r.base = reinterpret_cast<char*>(at);  // NOLINT(performance-no-int-to-ptr): what mmap answers is a number here
+  r.header = reinterpret_cast<Header*>(r.base);
   if (r.header->magic != record_magic || r.header->size != static_cast<uint32_t>(size)) fail({Step::record, 22});
   next_number = r.header->next_number;
   relocate(r, r.header->args, r.header->arg_count);

@@ -81,7 +81,9 @@ TEST(RuntimeSpec, LeavesOutWhatIsNotSet) {
 TEST(RuntimeSpec, BadBytesDoNotThrow) {
   RuntimeSpec s;
   s.process.env = {"A=\xff\xfe"};
-  EXPECT_NO_THROW(json::parse(to_json(s)));
+  json parsed;
+  EXPECT_NO_THROW(parsed = json::parse(to_json(s)));
+  EXPECT_TRUE(parsed.is_object());
 }
 
 }  // namespace

@@ -125,9 +125,14 @@ std::vector<oci::SpecMount> default_mounts(const MountDefaults& o) {
 }
 
 void sort_mounts(std::vector<oci::SpecMount>& mounts) {
-  std::stable_sort(mounts.begin(), mounts.end(), [](const oci::SpecMount& a, const oci::SpecMount& b) {
-    return depth(a.destination) < depth(b.destination);
-  });
+  // Those of one depth stay in the order in which they were given.
+  std::vector<std::pair<std::size_t, std::size_t>> order;
+  for (std::size_t i = 0; i < mounts.size(); ++i) order.emplace_back(depth(mounts[i].destination), i);
+  std::sort(order.begin(), order.end());
+  std::vector<oci::SpecMount> sorted;
+  sorted.reserve(mounts.size());
+  for (const auto& [level, index] : order) sorted.push_back(std::move(mounts[index]));
+  mounts = std::move(sorted);
 }
 
 std::vector<std::string> default_masked_paths() {

@@ -190,7 +190,7 @@ class Execution {
 
   // The helper borrows our memory until it executes servin-init, and touches none of it.
   static pid_t borrow(const Fd& program, const std::vector<int>& fds) {
-    pid_t helper = ::vfork();
+    pid_t helper = ::vfork();  // NOLINT(bugprone-unsafe-functions): posix_spawn cannot execute a descriptor
     if (helper == 0) {
       execute_init(program.get(), fds.data(), static_cast<int>(fds.size()));
       ::_exit(125);

@@ -27,7 +27,6 @@ namespace servin::runtime {
 namespace {
 
 constexpr std::uint64_t ms_private = 1 << 18;
-constexpr std::uint64_t cgroup_super_magic = 0x27e0eb, cgroup2_super_magic = 0x63677270;
 
 struct stat stat_of(const Fd& fd) {
   struct stat st{};

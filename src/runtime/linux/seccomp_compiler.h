@@ -17,6 +17,8 @@
 
 namespace servin::runtime {
 
+static_assert(std::is_sorted(seccomp_lists::always.begin(), seccomp_lists::always.end()));
+
 enum class Answer : std::uint8_t { refuse, allow, unknown, look_at_socket, look_at_personality, look_at_clone };
 
 constexpr std::uint32_t errno_perm = 1, errno_nosys = 38;
@@ -37,7 +39,7 @@ constexpr std::vector<Answer> default_policy(std::uint64_t caps) {
   };
   constexpr int sys_admin = 21;
   for (const auto& call : syscall_table) {
-    bool allowed = listed(std::span<const std::string_view>(seccomp_lists::always), call.name);
+    bool allowed = std::binary_search(seccomp_lists::always.begin(), seccomp_lists::always.end(), call.name);
     for (const auto& group : seccomp_lists::groups)
       allowed = allowed || (has(group.capability) && listed(group.names, call.name));
     Answer answer = allowed ? Answer::allow : Answer::refuse;
