@@ -86,6 +86,7 @@ class LocalEngine : public Engine {
   Row find(const std::string& text);
   Container load_container(const Row& row);
   FileLock lock(const Row& row);
+  std::optional<FileLock> try_lock(const Row& row);
   struct Locked {
     FileLock lock;
     Row row;
@@ -103,6 +104,7 @@ class LocalEngine : public Engine {
   /// For lists: settles what was left half done, where nobody else is at it.
   bool settle_if_needed(const Row& row, ContainerState& state);
   bool is_being_made(const Row& row);
+  static Error being_made(const Row& row);
   bool needs_settling(const Row& row, const ContainerState& state);
   void end_leftovers(const Row& row);
   void end_leftovers(const std::string& id, Isolation isolation);

@@ -54,6 +54,16 @@ FileLock LocalEngine::lock(const Row& row) {
   }
 }
 
+std::optional<FileLock> LocalEngine::try_lock(const Row& row) {
+  if (!path_exists(run_dir(row.id))) return std::nullopt;
+  try {
+    return FileLock::try_acquire(run_dir(row.id) + "/lock");
+  } catch (const Error& e) {
+    if (e.code() == ErrorCode::not_found) return std::nullopt;  // it goes at this moment
+    throw;
+  }
+}
+
 LocalEngine::Locked LocalEngine::lock_and_settle(const std::string& text) {
   Row row = find(text);
   FileLock held = lock(row);

@@ -58,17 +58,15 @@ void LocalEngine::end_by_force(const Row& row) {
       .with_hint("a process of it hangs in the kernel; look at it: servin top " + row.name);
 }
 
-// False: it runs (again).
+// False: it runs (again). With the container's lock held.
 bool LocalEngine::try_remove(const Row& row, bool volumes) {
-  FileLock held = lock(row);
   auto current = db_.container(row.id);
   if (!current) {
     remove_tree(run_dir(row.id));  // --rm, or somebody else's rm: it is gone as asked
     return true;
   }
-  ContainerState state;
-  if (!settle(*current, state)) return true;
-  if (is_up(state.status)) return false;
+  if (is_being_made(*current)) throw being_made(*current);
+  if (is_up(observe(*current).status)) return false;
   remove_settled(*current, volumes || current->auto_remove);
   return true;
 }
@@ -76,11 +74,15 @@ bool LocalEngine::try_remove(const Row& row, bool volumes) {
 void LocalEngine::remove(const std::string& text, bool force, bool volumes) {
   Row row = find(text);
   for (int attempt = 0; attempt < (force ? 10 : 1); ++attempt) {
-    ContainerState state = observe(row);
-    if (is_up(state.status) && !force) break;
-    if (is_up(state.status)) end_by_force(row);
+    bool up = is_up(observe(row).status);
+    if (up && !force) break;
+    // Before the kill if it is free: the tidying that the end sets off then leaves the work to us. Whoever holds it
+    // while the container runs waits for exactly this end.
+    auto held = try_lock(row);
+    if (up) end_by_force(row);
     std::int64_t deadline = monotonic_ns() + 2'000'000'000;
     while (force && is_being_made(row) && monotonic_ns() < deadline) nap();
+    if (!held) held.emplace(lock(row));
     // A restart may have come between.
     if (try_remove(row, volumes)) return spawn_sweeper();
   }

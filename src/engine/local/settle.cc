@@ -182,14 +182,16 @@ void LocalEngine::drop_orphan(const std::string& id) {
   }
 }
 
+Error LocalEngine::being_made(const Row& row) {
+  return error(ErrorCode::unavailable, "container {} is being made by pid {}", row.name,
+               row.creator.substr(0, row.creator.find(' ')))
+      .with_id("E-LOCKED")
+      .with_hint("try again in a moment");
+}
+
 bool LocalEngine::settle(const Row& row, ContainerState& state) {
   state = observe(row);
-  if (is_being_made(row)) {
-    throw error(ErrorCode::unavailable, "container {} is being made by pid {}", row.name,
-                row.creator.substr(0, row.creator.find(' ')))
-        .with_id("E-LOCKED")
-        .with_hint("try again in a moment");
-  }
+  if (is_being_made(row)) throw being_made(row);
   if (!needs_settling(row, state)) return true;
   auto status = read_status_or_lost(run_dir(row.id));
   bool never_made = !row.creator.empty() && row.last_state.empty() && !status;
