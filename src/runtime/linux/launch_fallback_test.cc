@@ -41,7 +41,7 @@ class OldKernel : public LaunchTest {
       } catch (const std::exception& e) {
         std::fprintf(stderr, "%s\n", e.what());
       }
-      if (!plan_.empty()) runtime_->clean_up(plan_);
+      clean_up_all();
       ::_exit(code);
     }
     EXPECT_EQ(wait_child(child).code, 0);

@@ -44,7 +44,7 @@ class LaunchTest : public testing::Test {
   }
 
   void TearDown() override {
-    if (!plan_.empty()) runtime_->clean_up(plan_);
+    clean_up_all();
     remove_tree(dir_);
   }
 
@@ -76,6 +76,7 @@ class LaunchTest : public testing::Test {
 
   Launched start(const PrepareRequest& r, const LaunchOptions& options = {}) {
     plan_ = runtime_->prepare(r).plan;
+    plans_.push_back(plan_);
     return launch(plan_, options);
   }
   static Result finish(Launched c) {
@@ -103,8 +104,13 @@ class LaunchTest : public testing::Test {
     return Error(ErrorCode::internal, "");
   }
 
+  void clean_up_all() {
+    for (const auto& plan : plans_) runtime_->clean_up(plan);
+  }
+
   std::string dir_;
-  std::string plan_;
+  std::string plan_;                // of the last launch
+  std::vector<std::string> plans_;  // of all
   std::unique_ptr<NamespaceRuntime> runtime_ = make_namespace_runtime("");
 };
 
