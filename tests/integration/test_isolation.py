@@ -136,6 +136,7 @@ def test_devices(module_engine):
 def test_a_device_of_the_host(module_engine):
     assert sh(module_engine, "stat -c %t:%T /dev/fuse; : </dev/fuse && echo open", "--device", "/dev/fuse").out == "a:e5\nopen\n"
     assert sh(module_engine, "stat -c %t:%T /dev/f/u; : </dev/f/u && echo open", "--device", "/dev/fuse:/dev/f/u:rwm").out == "a:e5\nopen\n"
+    assert sh(module_engine, "stat -c %t:%T /dev/null /dev/fuse", "--device", "/dev/null", "--device", "/dev/fuse", "--device", "/dev/fuse").out == "1:3\na:e5\n"
     module_engine.fails("run", "--rm", "--device", "/dev/no-such", "base", "true", match="E-DEVICE-NOT-FOUND")
     # Made by the container itself: the filter still stands before it.
     denied = module_engine.run("run", "--rm", "--cap-add", "MKNOD", "base", "sh", "-c", "mknod /f c 10 229 && : </f")

@@ -51,6 +51,12 @@ void bind_host_device(const Fd& dir, const std::string& name, const DevicePlan& 
   kernel::attach_mount(kernel::clone_mount(source, false), target, host);
 }
 
+bool is_device(const Fd& dir, const std::string& name, const DevicePlan& device) {
+  struct stat st{};
+  return ::fstatat(dir.get(), name.c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+         (st.st_mode & S_IFMT) == (device.mode & S_IFMT) && st.st_rdev == gnu_dev_makedev(device.major, device.minor);
+}
+
 DevicePlan plan_of(const DefaultDevice& d) {
   return {std::string("/dev/") + d.name, S_IFCHR | 0666U, d.major, d.minor, 0, 0};
 }
@@ -64,7 +70,9 @@ void RootBuilder::make_device(const Fd& dir, const std::string& path, const Devi
   const Fd& where = parent ? parent : dir;
   dev_t number = gnu_dev_makedev(device.major, device.minor);
   if (::mknodat(where.get(), name.c_str(), device.mode, number) != 0) {
-    if (errno == EEXIST) throw error(ErrorCode::already_exists, "device {} exists twice", quoted(device.path));
+    // Asked for twice, or a default one asked for by name: once is enough.
+    if (errno == EEXIST && is_device(where, name, device)) return;
+    if (errno == EEXIST) throw error(ErrorCode::already_exists, "{} is another file already", quoted(device.path));
     if (errno != EPERM) throw_errno("make device {}", quoted(device.path));
     bind_host_device(where, name, device);
     return;
