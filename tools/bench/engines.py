@@ -50,8 +50,9 @@ class ContainerEngine(Party):
     def load(self, archive):
         return self.runner.run(self.argv("load", "-i", archive))
 
-    def container(self, image, *command, rm=False, name=None, detach=False, verb="run"):
+    def container(self, image, *command, rm=False, name=None, detach=False, verb="run", stop_signal=None):
         words = [verb, *self.run_options()]
+        words += ["--stop-signal", stop_signal] if stop_signal else []
         words += ["--rm"] if rm else []
         words += ["--name", name] if name else []
         words += ["-d"] if detach else []
