@@ -94,6 +94,9 @@ def test_mounts_are_those_that_we_made(module_engine):
     assert found["/proc"][0] == "proc" and {"nosuid", "nodev", "noexec"} <= set(found["/proc"][1])
     assert found["/sys"][0] == "sysfs" and {"ro", "nosuid", "nodev", "noexec"} <= set(found["/sys"][1])
     assert found["/dev"][0] == "tmpfs" and "nosuid" in found["/dev"][1]
+    # The first column of df and mount.
+    listed = dict(reversed(line.split()[:2]) for line in sh(module_engine, "cat /proc/mounts").lines)
+    assert [listed[path] for path in ("/", "/proc", "/dev", "/dev/shm")] == ["overlay", "proc", "tmpfs", "tmpfs"]
     assert found["/dev/pts"][0] == "devpts" and found["/dev/mqueue"][0] == "mqueue" and found["/dev/shm"][0] == "tmpfs"
     for path in READ_ONLY:
         if os.path.exists(path):
