@@ -29,7 +29,8 @@ class Attachment {
   /// Nothing: no complete event yet (never blocks). `exited` comes after the last output. `closed`: the connection
   /// ended without an exit (detached, or the supervisor is gone).
   virtual std::optional<Event> next() = 0;
-  /// False when the other side cannot take more now (bytes were not taken; poll poll_fd() for writing).
+  /// False when the other side cannot take more now (bytes were not taken; offer them again when poll_fd() is
+  /// ready for reading or writing).
   virtual bool write_stdin(std::string_view bytes) = 0;
   virtual void close_stdin() = 0;
   virtual void resize(std::uint16_t rows, std::uint16_t columns) = 0;

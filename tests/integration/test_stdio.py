@@ -2,6 +2,8 @@
 """Standard streams of containers through the real program: nothing mixed, lost or held up."""
 import hashlib
 import os
+import pathlib
+import re
 import signal
 import subprocess
 
@@ -172,6 +174,31 @@ def test_exec_streams(engine):
     assert (result.code, result.out, result.err) == (3, "out\n", "err\n")
     data = os.urandom(3_000_000)
     assert engine.ok("exec", "-i", "one", "cat", input=data).raw_out == data
+
+
+def test_input_of_exec_goes_on_after_a_late_start(engine):
+    """The client is so slow in reading that all of the waiting input is taken and echoed before it looks for more room."""
+    engine.ok("run", "-d", "--name", "one", "base", "sleep", "1000")
+    data = os.urandom(400_000)
+    slow = ["strace", "-qq", "-o", "/dev/null", "-e", "trace=read", "-e", "inject=read:delay_enter=50000"]
+    script = "touch /waits; until [ -e /go ]; do usleep 1000; done; exec cat"
+    source = pathlib.Path(engine.dir, "data")
+    source.write_bytes(data)
+    with source.open("rb") as stdin:
+        client = subprocess.Popen(slow + engine.argv("exec", "-i", "one", "sh", "-c", script), env=engine.environment(), stdin=stdin, stdout=subprocess.PIPE)
+    engine.wait_for("the program", lambda: engine.run("exec", "one", "test", "-e", "/waits").code == 0)
+    # A pipe of 64 KiB is full, 16 KiB wait for room in it, and 16 KiB more were refused.
+    engine.wait_for("refused input", lambda: position_of_stdin(child_of(client.pid)) == 98304)
+    engine.ok("exec", "one", "touch", "/go")
+    assert client.communicate(timeout=60)[0] == data
+
+
+def child_of(pid):
+    return pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0]
+
+
+def position_of_stdin(pid):
+    return int(re.search(r"pos:\s*(\d+)", pathlib.Path(f"/proc/{pid}/fdinfo/0").read_text())[1])
 
 
 def test_signals_pass_the_waiting_input_of_exec(engine):

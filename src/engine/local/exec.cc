@@ -68,8 +68,11 @@ class ExecAttachment : public Attachment {
     return event;
   }
   bool write_stdin(std::string_view bytes) override {
+    refused_ = false;
     flush_input();
-    if (!waiting_.empty()) return false;
+    refused_ = !waiting_.empty();
+    wake_for_room(refused_);
+    if (refused_) return false;
     waiting_ = bytes;
     flush_input();
     return true;
@@ -109,7 +112,7 @@ class ExecAttachment : public Attachment {
     }
     if (!input_) waiting_.clear();
     if (waiting_.empty() && input_ends_) input_.reset();
-    wake_for_room(!waiting_.empty());
+    wake_for_room(!waiting_.empty() || refused_);
   }
   void wake_for_room(bool wanted) {
     if (wanted == room_watched_) return;
@@ -146,6 +149,8 @@ class ExecAttachment : public Attachment {
   Fd epoll_, output_, errors_, input_;
   std::string waiting_;  // input that the process has not taken yet
   bool terminal_ = false, input_ends_ = false, room_watched_ = false;
+  // Bytes were not taken. next() may make the room for them: the caller is woken until it has offered them again.
+  bool refused_ = false;
   bool told_ = false;
 };
 
