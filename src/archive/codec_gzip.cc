@@ -8,15 +8,10 @@
 #include <dlfcn.h>
 #include <zlib.h>
 
+#include <isa-l/igzip_lib.h>
+
 #include "archive/codec.h"
 #include "archive/failure.h"
-
-#if __has_include(<isa-l/igzip_lib.h>)
-#include <isa-l/igzip_lib.h>
-#define SERVIN_WITH_ISAL 1
-#else
-#define SERVIN_WITH_ISAL 0
-#endif
 
 namespace servin::archive {
 namespace {
@@ -53,7 +48,6 @@ class ZlibCodec : public Codec {
   z_stream z_{};
 };
 
-#if SERVIN_WITH_ISAL
 struct Isal {
   decltype(&::isal_inflate_init) init = nullptr;
   decltype(&::isal_inflate_reset) reset = nullptr;
@@ -187,22 +181,16 @@ const Isal& loaded_isal() {
   static const Isal isal = load_isal();
   return isal;
 }
-#endif
 
 }  // namespace
 
 std::unique_ptr<Codec> make_gzip_codec() { return std::make_unique<ZlibCodec>(); }
 
-#if SERVIN_WITH_ISAL
 std::unique_ptr<Codec> make_isal_codec() {
   if (isal_forbidden || loaded_isal().inflate == nullptr) return nullptr;
   return std::make_unique<IsalCodec>(loaded_isal());
 }
 bool detail::have_isal() { return loaded_isal().inflate != nullptr; }
-#else
-std::unique_ptr<Codec> make_isal_codec() { return nullptr; }
-bool detail::have_isal() { return false; }
-#endif
 
 void detail::forbid_isal(bool forbid) { isal_forbidden = forbid; }
 

@@ -94,7 +94,8 @@ void FsContext::set_flag(const std::string& key) {
 }
 
 Fd FsContext::mount(std::uint64_t attributes) {
-  // What df and mount show in their first column; without it that is "none". Nothing depends on it, so a refusal is none.
+  // What df and mount show in their first column; without it that is "none". Nothing depends on it, so a refusal is
+  // none.
   ::syscall(SYS_fsconfig, fd_.get(), config_string, "source", type_.c_str(), 0);
   if (::syscall(SYS_fsconfig, fd_.get(), config_create, nullptr, nullptr, 0) != 0) fail("create", errno);
   auto raw = static_cast<int>(::syscall(SYS_fsmount, fd_.get(), 1U /* FSMOUNT_CLOEXEC */, attributes));
