@@ -79,4 +79,48 @@ bool move_to_trash(const Paths& paths, const std::string& path) {
   return there;
 }
 
+namespace {
+
+std::string trash_lock(const Paths& paths) { return paths.run + "/trash.lock"; }
+
+/// False: another process is at it.
+bool empty_alone(const Paths& paths, const std::function<void()>& empty) {
+  std::optional<FileLock> held;
+  try {
+    make_dirs(paths.run);
+    held = FileLock::try_acquire(trash_lock(paths));
+    if (!held) return false;
+  } catch (const Error& e) {
+    // The lock only saves work. A disk that is too full for its file needs the emptying most.
+    if (e.code() != ErrorCode::resource_exhausted) throw;
+  }
+  empty();
+  return true;
+}
+
+}  // namespace
+
+void sweep_trash(const Paths& paths, const std::function<void()>& empty) {
+  if (!path_exists(paths.trash())) return;
+  for (std::vector<std::string> before;;) {
+    if (!empty_alone(paths, empty)) return;
+    std::vector<std::string> left = list_dir(paths.trash());
+    if (left.empty() || left == before) return;  // what cannot go now waits for the next sweep
+    before = std::move(left);
+  }
+}
+
+bool needs_sweeping(const Paths& paths) {
+  try {
+    for (const std::string& name : list_dir(paths.tmp()))
+      if (auto owner = scratch_owner(name); owner && !is_alive(*owner)) return true;
+    if (list_dir(paths.trash()).empty()) return false;
+    make_dirs(paths.run);  // gone at a reboot, the trash is not
+    return FileLock::try_acquire(trash_lock(paths)).has_value();
+  } catch (const Error& e) {
+    log::debug("look into the trash: {}", e.what());  // a file system that cannot be written: nothing can be done
+    return false;
+  }
+}
+
 }  // namespace servin::image

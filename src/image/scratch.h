@@ -3,6 +3,7 @@
 // killed process left is known by its name (the pid with its start time is gone) and swept by the next command.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -32,5 +33,13 @@ std::size_t sweep_scratch(const Paths& paths);
 
 /// Renames `path` into ROOT/trash under a name of its own. False when there is nothing at `path`.
 bool move_to_trash(const Paths& paths, const std::string& path);
+
+/// Calls `empty` until nothing new comes into the trash. By one process at a time: many containers that end together
+/// would only get in each other's way. Whoever finds another one at work may leave: that one looks once more after it
+/// has let go.
+void sweep_trash(const Paths& paths, const std::function<void()>& empty);
+
+/// Is there trash that nobody is emptying, or unfinished work of a process that is gone? A killed sweeper leaves that.
+bool needs_sweeping(const Paths& paths);
 
 }  // namespace servin::image

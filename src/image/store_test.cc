@@ -205,6 +205,46 @@ TEST_F(StoreRules, SweepTakesWhatKilledProcessesLeft) {
   EXPECT_TRUE(path_exists(paths_.tmp() + "/not-ours"));
 }
 
+TEST_F(StoreRules, TrashThatComesWhileItIsEmptiedGoesToo) {
+  int rounds = 0;
+  auto put = [&] {
+    write_file(paths_.root + "/thing", "x");
+    move_to_trash(paths_, paths_.root + "/thing");
+  };
+  put();
+  // As many as have just gone come anew: their own sweeper has found this one at work and left.
+  sweep_trash(paths_, [&] {
+    for (const std::string& name : list_dir(paths_.trash())) remove_tree(paths_.trash() + "/" + name);
+    if (++rounds <= 3) put();
+  });
+  EXPECT_TRUE(list_dir(paths_.trash()).empty());
+  EXPECT_EQ(rounds, 4);
+}
+
+TEST_F(StoreRules, TrashThatCannotGoIsNoReasonToGoOn) {
+  write_file(paths_.root + "/thing", "x");
+  move_to_trash(paths_, paths_.root + "/thing");
+  int rounds = 0;
+  sweep_trash(paths_, [&] { ++rounds; });
+  EXPECT_EQ(rounds, 2);
+}
+
+TEST_F(StoreRules, KnowsWhatAKilledSweeperLeft) {
+  EXPECT_FALSE(needs_sweeping(paths_));
+  std::string dead = paths_.tmp() + "/" + std::to_string(::getpid()) + "-1-abcdef";
+  make_dirs(dead);
+  EXPECT_TRUE(needs_sweeping(paths_));
+  move_to_trash(paths_, dead);
+  EXPECT_TRUE(needs_sweeping(paths_));
+  auto held = FileLock::try_acquire(paths_.run + "/trash.lock");
+  EXPECT_FALSE(needs_sweeping(paths_)) << "somebody is at it";
+  held.reset();
+  remove_tree(paths_.run);  // a reboot
+  EXPECT_TRUE(needs_sweeping(paths_));
+  sweep_trash(paths_, [&] { remove_tree(paths_.trash()); });
+  EXPECT_FALSE(needs_sweeping(paths_));
+}
+
 TEST_F(StoreRules, ADamagedRowHidesNoOther) {
   load_named("app:1", a_);
   state::ImageRow row;

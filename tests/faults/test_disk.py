@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from support.engine import tag_of
-from support.faults import DEEP, Healthy, failed_checks, small_image
+from support.faults import DEEP, Healthy, failed_checks, listing, small_image
 from support.tools import SEED
 
 SIZE_MIB = 64
@@ -67,6 +67,11 @@ def fill(engine, leave):
         os.close(fd)
 
 
+def wait_for_the_reaper(engine):
+    """What was removed gives its room back after the answer."""
+    engine.wait_for("the trash is empty", lambda: not listing(engine, "trash"))
+
+
 def steps(needed):
     """How much to leave free: from nothing to just enough."""
     count = 40 if DEEP else 8
@@ -100,6 +105,7 @@ def test_load(small_disk):
     for leave in steps(needed):
         engine.ok("rmi", "small:1")
         engine.ok("image", "prune", "--all", "--force")
+        wait_for_the_reaper(engine)
         fill(engine, leave)
         loaded = full_or_done(engine.run("load", "-i", archive))
         failures += not loaded
@@ -128,6 +134,7 @@ def test_create_and_run(small_disk):
         healthy.check()
         engine.ok("rm", "--force", "--all")
         engine.ok("run", "--rm", "small:1", "true")
+        wait_for_the_reaper(engine)
 
 
 @pytest.mark.deadline(300)
@@ -154,7 +161,8 @@ def test_tidying_up_with_no_byte_free(small_disk):
     engine.ok("rmi", "--force", "small:1")
     engine.ok("rm", "--force", "--all")
     engine.ok("image", "prune", "--all", "--force")
-    assert free_bytes(engine) > 1 << 20, "what was removed has not come back to the disk"
+    # The reaper works after the answer.
+    engine.wait_for("what was removed is back on the disk", lambda: free_bytes(engine) > 1 << 20)
     fill(engine, None)
     engine.ok("load", "-i", archive)
 

@@ -74,7 +74,6 @@ def test_foreground_with_rm(small, who):
         settled(engine, "one")
         healthy.check()
         engine.ok("rm", "--force", "--all")
-        engine.ok("image", "prune", "--force")  # what was moved to the trash goes with the next command that tidies up
         expect_nothing_left(engine, apart=("blobs/sha256", "snapshots"))
         engine.ok(*args)
         expect_nothing_left(engine, apart=("blobs/sha256", "snapshots"))

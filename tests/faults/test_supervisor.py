@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """F6: the shim killed. F7: a kill between the steps of a container's life. F10: a reboot, and process numbers that mean
 somebody else by now."""
+import fcntl
 import os
 import pathlib
 import select
@@ -12,7 +13,7 @@ import subprocess
 import pytest
 
 from support import leftovers
-from support.faults import DEEP, Healthy, expect_nothing_left, small_image
+from support.faults import DEEP, Healthy, expect_nothing_left, listing, small_image
 from support.tools import tool
 
 CONTENT = ("blobs/sha256", "snapshots")
@@ -96,6 +97,21 @@ def test_killed_between_create_and_start_and_rm(small):
     engine.ok("start", "one")
     assert state(engine, "one")["Status"] == "running"
     engine.ok("rm", "--force", "one")
+    expect_nothing_left(engine, apart=CONTENT)
+
+
+def test_sweeper_killed(small):
+    """What a killed sweeper left in the trash needs no command of its own: any look takes it away."""
+    engine = small
+    engine.ok("create", "--name", "one", "small:1", "true")
+    lock = os.open(f"{engine.root}/run/trash.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(lock, fcntl.LOCK_EX)  # as long as it is held the sweeper takes another for being at work
+    engine.ok("rm", "one")
+    assert listing(engine, "trash")
+    engine.wait_for("the sweeper has ended", lambda: not leftovers.processes_naming(engine.dir))
+    os.close(lock)
+    assert listing(engine, "trash")
+    engine.ok("ps")
     expect_nothing_left(engine, apart=CONTENT)
 
 

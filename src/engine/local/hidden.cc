@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/local/hidden.h"
 
+#include <algorithm>
+
+#include <sys/stat.h>
+
 #include "base/log.h"
 #include "engine/local/local.h"
 #include "engine/local/records.h"
+#include "image/scratch.h"
 
 namespace servin::engine {
 
@@ -38,28 +43,46 @@ void LocalEngine::tidy(const std::string& id) {
   sweep();
 }
 
-// By one process at a time: many containers that end together would only get in each other's way. Who holds the lock
-// looks once more after letting go, so that nothing which came meanwhile stays.
 void LocalEngine::sweep() {
-  drop_orphans();
-  if (!path_exists(paths_.trash())) return;
-  make_dirs(paths_.run);
-  for (std::size_t left = 0;;) {
-    std::size_t before = left;
-    {
-      auto held = FileLock::try_acquire(paths_.run + "/trash.lock");
-      if (!held) return;
-      snapshotter_.empty_trash();
-    }
-    left = list_dir(paths_.trash()).size();
-    if (left == 0 || left == before) return;  // what cannot go now waits for the next sweep
+  try {
+    drop_orphans();
+  } catch (const Error& e) {
+    // What cannot be judged now must not keep the trash from giving room back.
+    log::debug("folders without a record: {}", e.what());
   }
+  try {
+    image::sweep_trash(paths_, [&] { snapshotter_.empty_trash(); });
+  } catch (const Error& e) {
+    log::debug("the trash: {}", e.what());
+  }
+}
+
+void LocalEngine::sweep_all() {
+  images_.sweep();
+  sweep();
+}
+
+namespace {
+
+// By the link count, where the file system counts folders in it: one call, however many there are.
+std::size_t folders_in(const std::string& path) {
+  struct stat st{};
+  if (::stat(path.c_str(), &st) != 0 || st.st_nlink < 2) return 0;
+  return st.st_nlink - 2;
+}
+
+}  // namespace
+
+void LocalEngine::sweep_what_was_left(std::optional<std::size_t> known_containers) {
+  bool orphans = known_containers && std::max(folders_in(paths_.root + "/containers"),
+                                              folders_in(paths_.run + "/containers")) > *known_containers;
+  if (orphans || image::needs_sweeping(paths_)) spawn_sweeper();
 }
 
 void hidden_cleanup(const Paths& paths, const std::string& id) {
   LocalEngine engine(paths);
   if (id.empty())
-    engine.sweep();
+    engine.sweep_all();
   else
     engine.tidy(id);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The hidden verbs of the command line, started by the shim and by commands that leave work behind:
 //   servin [--root R] __cleanup ID   after a container has ended: control groups go, the end is recorded; --rm: it goes
-//   servin [--root R] __cleanup      empties the trash
+//   servin [--root R] __cleanup      empties the trash, removes unfinished work of processes that are gone
 //   servin [--root R] __persist ID   right after a start: the container's record is made durable
 #pragma once
 

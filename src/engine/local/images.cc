@@ -84,6 +84,7 @@ std::vector<LoadedImage> LocalEngine::load(const Fd& archive, const std::string&
   options.max_bytes = request.max_bytes;
   options.changes = request.changes;
   options.message = request.message;
+  sweep_what_was_left();  // it may need the room
   std::vector<LoadedImage> result;
   for (auto& loaded : image::load(images_, archive, path, options, forward(progress)))
     result.push_back({std::move(loaded.id), std::move(loaded.reference), loaded.existed});
@@ -97,6 +98,7 @@ void LocalEngine::save(const std::vector<std::string>& images, SaveFormat format
 }
 
 std::vector<ImageSummary> LocalEngine::list_images(const ImageFilter& filter) {
+  sweep_what_was_left();
   check_filter_keys(filter.filters, {"dangling", "label", "reference", "before", "since", "until"});
   std::vector<image::Image> images = images_.list();
   auto created = [&](const std::string& name) { return images_.resolve(name).created; };

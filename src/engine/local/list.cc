@@ -105,6 +105,7 @@ std::vector<Container> LocalEngine::list(const ContainerFilter& filter) {
   check_filter_keys(filter.filters, known_filters());
   Filters filters = filter.filters;
   std::vector<Row> rows = db_.containers();
+  sweep_what_was_left(rows.size());
   auto created = [&](const std::string& name) { return find(name).created; };
   // before and since name another container.
   if (auto before = filters.find("before"); before != filters.end())

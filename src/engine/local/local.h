@@ -77,6 +77,7 @@ class LocalEngine : public Engine {
   void tidy(const std::string& id);
   void persist(const std::string& id);
   void sweep();
+  void sweep_all();  // unfinished work of killed processes too
 
  private:
   using Row = state::ContainerRow;
@@ -131,7 +132,10 @@ class LocalEngine : public Engine {
                                      std::vector<std::string>& warnings);
   runtime::Runtime& runtime_for(Isolation isolation);
   std::vector<std::string> hidden_verb(const std::string& verb, const std::string& id) const;
+  /// In the background; here and now when no process can be started.
   void spawn_sweeper();
+  /// A cheap look by the commands that people give anyway: a sweeper that was killed needs no command of its own.
+  void sweep_what_was_left(std::optional<std::size_t> known_containers = {});
 
   // stop.cc
   /// False: time is up. `state`: as it ended.

@@ -57,7 +57,13 @@ void LocalEngine::spawn_sweeper() {
   options.args = hidden_verb("__cleanup", "");
   options.program = options.args[0];
   options.new_session = true;
-  spawn(options);
+  try {
+    spawn(options);
+  } catch (const Error& e) {
+    // What was asked for has been done; a limit on processes must not turn that into a failure.
+    log::debug("start a sweeper: {}", e.what());
+    sweep();
+  }
 }
 
 std::unique_ptr<Attachment> LocalEngine::launch(const ContainerConfig& config, const AttachRequest* attach,

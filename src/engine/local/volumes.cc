@@ -124,6 +124,7 @@ Volume LocalEngine::inspect_volume(const std::string& name) {
 }
 
 std::vector<Volume> LocalEngine::list_volumes(const Filters& filters) {
+  sweep_what_was_left();
   check_filter_keys(filters, {"dangling", "driver", "label", "name"});
   std::vector<Volume> result;
   for (const auto& row : db_.volumes()) {
