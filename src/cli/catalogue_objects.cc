@@ -60,6 +60,10 @@ constexpr auto entries = std::to_array<CatalogueEntry>({
      "The servin-shim of the container was killed, so the connection ended and nobody can tell how the container "
      "ended.",
      "Look at its state; removing it cleans up what is left.", "servin rm -f NAME"},
+    {"E-SUPERVISOR-STUCK", "the container's supervisor does not answer",
+     "The servin-shim of the container was stopped by a signal or hangs. The container itself goes on, but nobody can "
+     "attach to it or learn how it ends. stop, kill and rm --force reach its process without the supervisor.",
+     "Let the supervisor go on; the message names its pid.", "kill -CONT PID"},
     {"E-OBJECT-NOT-FOUND", "nothing has this name",
      "There is neither a container nor an image nor a volume of this name.", "List them.",
      "servin ls -a; servin images; servin volume ls"},

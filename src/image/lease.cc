@@ -8,14 +8,13 @@
 namespace servin::image {
 
 namespace {
-constexpr std::int64_t lock_timeout = 10'000'000'000;  // ns
 constexpr const char* claims_file = "claims";
 constexpr std::size_t claims_limit = 64U << 20U;
 }  // namespace
 
 FileLock lock_store(const Paths& paths) {
   make_dirs(paths.root, 0711);
-  return FileLock::acquire(paths.root + "/store.lock", "the image store", lock_timeout);
+  return FileLock::acquire(paths.root + "/store.lock", "the image store", lock_patience);
 }
 
 void Lease::claim(const std::vector<std::string>& names) {

@@ -18,6 +18,7 @@
 #include "base/id.h"
 #include "base/strings.h"
 #include "base/time.h"
+#include "os/process.h"
 
 namespace servin {
 
@@ -165,15 +166,41 @@ std::optional<FileLock> FileLock::try_acquire(const std::string& path) {
   return FileLock(std::move(fd));
 }
 
+namespace {
+
+struct Holder {
+  std::string pid;  // "" when it is not known
+  bool stopped = false;
+};
+
+Holder holder_of(const std::string& path) {
+  Holder holder{std::string(trim(read_file(path, 64).value_or(""))), false};
+  auto pid = parse_u64(holder.pid);
+  auto process = pid && *pid <= INT32_MAX ? identify(static_cast<pid_t>(*pid)) : std::nullopt;
+  holder.stopped = process && is_stopped(*process);
+  return holder;
+}
+
+Error locked(std::string_view what, const Holder& holder) {
+  std::string hint = holder.stopped       ? "let it go on: kill -CONT " + holder.pid
+                     : holder.pid.empty() ? "try again"
+                                          : "wait for it, or look at it: ps -fp " + holder.pid;
+  return error(ErrorCode::timeout, "{} is in use by another servin (pid {}{})", what,
+               holder.pid.empty() ? "unknown" : holder.pid, holder.stopped ? ", stopped by a signal" : "")
+      .with_id("E-LOCKED")
+      .with_hint(hint);
+}
+
+}  // namespace
+
 FileLock FileLock::acquire(const std::string& path, std::string_view what, std::int64_t timeout_ns) {
-  std::int64_t deadline = monotonic_ns() + timeout_ns;
+  std::int64_t start = monotonic_ns();
   for (timespec pause{0, 200'000};;) {
     if (Fd fd = try_lock(path)) return FileLock(std::move(fd));
-    if (monotonic_ns() >= deadline) {
-      std::string pid(trim(read_file(path, 64).value_or("")));
-      throw error(ErrorCode::timeout, "{} is in use by another servin (pid {})", what, pid.empty() ? "unknown" : pid)
-          .with_id("E-LOCKED")
-          .with_hint(pid.empty() ? std::string("try again") : "wait for it, or look at it: ps -fp " + pid);
+    std::int64_t waited = monotonic_ns() - start;
+    if (waited >= timeout_ns || waited >= lock_patience) {
+      Holder holder = holder_of(path);
+      if (waited >= timeout_ns || holder.stopped) throw locked(what, holder);
     }
     // flock(2) has no timeout, and SIGALRM would need a handler in every program: short naps, growing to 10 ms.
     ::nanosleep(&pause, nullptr);

@@ -35,11 +35,14 @@ void rename_path(const std::string& from, const std::string& to);
 /// Apparent bytes of the regular files below; hard links counted once.
 std::uint64_t tree_size(const std::string& path);
 
+/// How long a command waits for another one that holds a lock: with what it does itself it answers within 10 s.
+constexpr std::int64_t lock_patience = 9'000'000'000;  // ns
+
 /// flock(2) on a file that is made when missing; released when the object dies. The holder writes its pid into it.
 class FileLock {
  public:
-  /// Waits at most `timeout_ns` (0: tries once), then throws timeout and names the holder's pid. `what` names the
-  /// object.
+  /// Waits at most `timeout_ns` (0: tries once), then throws timeout and names the holder's pid. For a holder that a
+  /// signal has stopped nobody waits longer than lock_patience. `what` names the object.
   static FileLock acquire(const std::string& path, std::string_view what, std::int64_t timeout_ns);
   static std::optional<FileLock> try_acquire(const std::string& path);
 

@@ -62,6 +62,11 @@ bool is_alive(const ProcessId& p) {
   return s && s->start == p.start && s->state != 'Z' && s->state != 'X';
 }
 
+bool is_stopped(const ProcessId& p) {
+  auto s = p.pid > 0 ? read_stat(p.pid) : std::nullopt;
+  return s && s->start == p.start && s->state == 'T';
+}
+
 std::optional<Fd> open_pidfd(const ProcessId& p) {
   if (p.pid <= 0) return std::nullopt;
   auto raw = static_cast<int>(::syscall(SYS_pidfd_open, p.pid, 0));

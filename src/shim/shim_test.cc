@@ -134,9 +134,9 @@ TEST_F(ShimTest, AVanishedSpawnerEndsTheInput) {
     Client c = run("cat >/dev/null; echo over", with_input);
     EXPECT_TRUE(c.write_stdin("x"));
   }
-  bool late = true;
-  EXPECT_EQ(wait_exit(dir_, 60'000'000'000, &late).exit_code, 0);
-  EXPECT_FALSE(late);
+  Waited waited = wait_exit(dir_, 60'000'000'000);
+  EXPECT_EQ(waited.end, WaitEnd::told);
+  EXPECT_EQ(waited.status.exit_code, 0);
   EXPECT_EQ(log_texts(log_), "over\\n");
 }
 
@@ -261,16 +261,37 @@ TEST_F(ShimTest, KilledShimTakesTheContainerDown) {
     EXPECT_EQ(::poll(&p, 1, 60'000), 1);
   }
   EXPECT_FALSE(is_alive(c.process()));
-  bool late = true;
-  EXPECT_EQ(wait_exit(dir_, 60'000'000'000, &late).phase, Phase::running);
-  EXPECT_FALSE(late);
+  Waited waited = wait_exit(dir_, 60'000'000'000);
+  EXPECT_EQ(waited.end, WaitEnd::lost);
+  EXPECT_EQ(waited.status.phase, Phase::running);
+}
+
+TEST_F(ShimTest, AStoppedShimHoldsNobodyUp) {
+  Client c = run("echo ready; exec sleep 1000");
+  auto shim = open_pidfd(read_status(dir_)->shim);
+  ASSERT_TRUE(shim);
+  send_signal(*shim, SIGSTOP);
+  siginfo_t info{};
+  ASSERT_EQ(::waitid(P_PIDFD, static_cast<id_t>(shim->get()), &info, WSTOPPED), 0);
+  try {
+    Client::connect(dir_, false, true, true);
+    ADD_FAILURE() << "it does not answer";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.id(), "E-SUPERVISOR-STUCK");
+    EXPECT_NE(e.hint().find(std::to_string(read_status(dir_)->shim.pid)), std::string::npos) << e.hint();
+  }
+  EXPECT_EQ(wait_exit(dir_, 1'000'000).end, WaitEnd::late);
+  c.signal(SIGKILL);
+  EXPECT_EQ(wait_exit(dir_, 60'000'000'000).end, WaitEnd::stuck);
+  send_signal(*shim, SIGCONT);
+  Waited waited = wait_exit(dir_, 60'000'000'000);
+  EXPECT_EQ(waited.end, WaitEnd::told);
+  EXPECT_EQ(waited.status.exit_code, 137);
 }
 
 TEST_F(ShimTest, WaitHasALimit) {
   Client c = run("echo ready; exec sleep 1000");
-  bool late = false;
-  EXPECT_EQ(wait_exit(dir_, 1'000'000, &late).phase, Phase::running);
-  EXPECT_TRUE(late);
+  EXPECT_EQ(wait_exit(dir_, 1'000'000).end, WaitEnd::late);
 }
 
 TEST_F(ShimTest, VerbsRunAfterStartAndExit) {

@@ -1,20 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <cerrno>
 #include <ctime>
 #include <sqlite3.h>
+#include <unistd.h>
+
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include "base/error.h"
+#include "base/strings.h"
+#include "os/file.h"
+#include "os/process.h"
 #include "state/database.h"
 #include "state/schema.h"
 
 namespace servin::state {
 namespace {
 
-// SQLite's own waits grow to 100 ms, far more than our transactions last: short naps, up to 5 ms, 10 s in all.
+// SQLite's own waits grow to 100 ms, far more than our transactions last: short naps, up to 5 ms.
 int wait_for_lock(void* started, int count) {
   auto& since = *static_cast<std::int64_t*>(started);
   if (count == 0) since = monotonic_ns();
-  if (monotonic_ns() - since > 10'000'000'000) return 0;
+  if (monotonic_ns() - since > lock_patience) return 0;
   long nap = 100'000L << (count < 6 ? count : 6);
   timespec t{0, nap < 5'000'000L ? nap : 5'000'000L};
   ::nanosleep(&t, nullptr);
@@ -39,6 +47,38 @@ bool is_out_of_space(sqlite3* db, int rc) {
   return (rc & 0xff) == SQLITE_IOERR && (err == ENOSPC || err == EDQUOT);
 }
 
+/// Who else holds a lock of SQLite's on the file: pids. The kernel's list is read, since a descriptor of our own that
+/// is closed would drop our own locks.
+std::vector<std::string> lock_holders(const std::string& path) {
+  struct stat st{};
+  if (::stat(path.c_str(), &st) != 0) return {};
+  std::string file = fmt::format("{:02x}:{:02x}:{}", major(st.st_dev), minor(st.st_dev), st.st_ino);
+  std::vector<std::string> pids;
+  for (const std::string& line : split(read_file("/proc/locks", 16U << 20U).value_or(""), '\n')) {
+    // "3: POSIX  ADVISORY  WRITE 4711 fe:01:1234 1073741825 1073741825"
+    auto at = line.find(" " + file + " ");
+    if (at == std::string::npos || line.find("POSIX") == std::string::npos) continue;
+    std::string pid = line.substr(line.rfind(' ', at - 1) + 1, at - line.rfind(' ', at - 1) - 1);
+    if (pid != std::to_string(::getpid()) && std::find(pids.begin(), pids.end(), pid) == pids.end())
+      pids.push_back(pid);
+  }
+  return pids;
+}
+
+Error busy(const std::string& path) {
+  std::vector<std::string> pids = lock_holders(path);
+  std::string stopped;
+  for (const std::string& pid : pids)
+    if (auto process = identify(static_cast<pid_t>(parse_u64(pid).value_or(0))); process && is_stopped(*process))
+      stopped += " " + pid;
+  std::string who = pids.empty() ? "" : " (pid " + join(pids, ", ") + ")";
+  return error(ErrorCode::unavailable, "{} is locked by another servin{} for too long", path, who)
+      .with_id("E-STATE-BUSY")
+      .with_hint(!stopped.empty() ? "it is stopped by a signal, let it go on: kill -CONT" + stopped
+                 : pids.empty()   ? "look for it: fuser -v " + path
+                                  : "wait for it, or look at it: ps -fp " + join(pids, ","));
+}
+
 [[noreturn]] void fail(sqlite3* db, int rc, const std::string& path) {
   std::string text = sqlite3_errstr(rc);
   if (is_out_of_space(db, rc))
@@ -49,9 +89,7 @@ bool is_out_of_space(sqlite3* db, int rc) {
   switch (rc & 0xff) {
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
-      throw error(ErrorCode::unavailable, "{} is locked by another servin for more than 10 s", path)
-          .with_id("E-STATE-BUSY")
-          .with_hint("look for a stopped one: fuser -v " + path);
+      throw busy(path);
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
       throw error(ErrorCode::data_loss, "{} is damaged: {}", path, text)

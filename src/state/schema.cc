@@ -173,7 +173,7 @@ void discard_temporary(const Paths& paths) {
 }
 
 FileLock lock_init(const std::string& dir) {
-  return FileLock::acquire(dir + "/init.lock", "the set-up of " + dir, 10'000'000'000);
+  return FileLock::acquire(dir + "/init.lock", "the set-up of " + dir, lock_patience);
 }
 
 }  // namespace

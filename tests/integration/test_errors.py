@@ -5,6 +5,7 @@ import contextlib
 import fcntl
 import glob
 import os
+import pathlib
 import re
 import shutil
 import signal
@@ -136,6 +137,15 @@ def supervisor_lost(e):
     os.kill(supervisor_of(e, "orphan"), signal.SIGKILL)
     out, err = process.communicate(timeout=30)
     return type("Result", (), {"code": process.returncode, "out": out.decode(), "err": err.decode()}), "orphan"
+
+
+@provokes("E-SUPERVISOR-STUCK")
+def supervisor_stuck(e):
+    e.ok("run", "-d", "--name", "stuck", "base", "sleep", "1000")
+    shim = supervisor_of(e, "stuck")
+    os.kill(shim, signal.SIGSTOP)
+    e.wait_for("it is stopped", lambda: pathlib.Path(f"/proc/{shim}/stat").read_text().rpartition(")")[2].split()[0] == "T")
+    return e.run("attach", "--no-stdin", "stuck"), str(shim)
 
 
 @provokes("E-CGROUP-MISSING")

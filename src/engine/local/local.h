@@ -138,10 +138,14 @@ class LocalEngine : public Engine {
   void sweep_what_was_left(std::optional<std::size_t> known_containers = {});
 
   // stop.cc
-  /// False: time is up. `state`: as it ended.
-  bool wait_until_stopped(const Row& row, std::int64_t timeout_ns, ContainerState& state);
+  /// `state`: as it ended, or as it is.
+  shim::WaitEnd wait_until_stopped(const Row& row, std::int64_t timeout_ns, ContainerState& state);
   void signal_container(const Row& row, int number);
   void kill_now(const Row& row);
+  /// Never late: then E-KILL-TIMEOUT.
+  shim::WaitEnd kill_and_wait(const Row& row);
+  void end_supervisor(const Row& row);
+  Error stuck(const Row& row);
   void thaw(const Row& row);
   void stop_row(const Row& row, std::optional<int> timeout, const std::string& signal);
   Isolation isolation_of(const Row& row);

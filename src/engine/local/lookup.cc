@@ -45,7 +45,7 @@ FileLock LocalEngine::lock(const Row& row) {
   for (int attempt = 0;; ++attempt) {
     make_dirs(dir);
     try {
-      return FileLock::acquire(dir + "/lock", "container " + row.name, 10'000'000'000);
+      return FileLock::acquire(dir + "/lock", "container " + row.name, lock_patience);
     } catch (const Error& e) {
       // Whoever removes the container took the folder away between the two lines above.
       if (e.code() != ErrorCode::not_found || attempt == 10) throw;

@@ -12,8 +12,6 @@
 namespace servin::engine {
 namespace {
 
-constexpr std::int64_t kill_patience = 10'000'000'000;
-
 bool is_up(Status status) { return status == Status::running || status == Status::paused; }
 
 void nap() {
@@ -50,12 +48,7 @@ void LocalEngine::remove_settled(const Row& row, bool volumes) {
 
 // Without the lock: whoever holds it while the container runs waits for exactly this.
 void LocalEngine::end_by_force(const Row& row) {
-  kill_now(row);
-  ContainerState state;
-  if (wait_until_stopped(row, kill_patience, state)) return;
-  throw error(ErrorCode::timeout, "container {} does not end although it was killed", row.name)
-      .with_id("E-KILL-TIMEOUT")
-      .with_hint("a process of it hangs in the kernel; look at it: servin top " + row.name);
+  if (kill_and_wait(row) == shim::WaitEnd::stuck) end_supervisor(row);
 }
 
 // False: it runs (again). With the container's lock held.

@@ -26,24 +26,6 @@ Error not_running(const LocalEngine&, const std::string& name) {
       .with_hint("servin start " + name);
 }
 
-int remaining_ms(std::int64_t deadline) {
-  if (deadline < 0) return -1;
-  std::int64_t left = deadline - monotonic_ns();
-  if (left <= 0) return 0;
-  return static_cast<int>(std::min<std::int64_t>(left / 1'000'000 + 1, 1'000'000));
-}
-
-bool wait_readable(const Fd& fd, std::int64_t deadline) {
-  for (;;) {
-    pollfd p{fd.get(), POLLIN, 0};
-    int timeout = remaining_ms(deadline);
-    int n = ::poll(&p, 1, timeout);
-    if (n > 0) return true;
-    if (n < 0 && errno != EINTR) throw_errno("wait for a container");
-    if (n == 0 && timeout >= 0 && remaining_ms(deadline) == 0) return false;
-  }
-}
-
 bool is_up(Status status) { return status == Status::running || status == Status::paused; }
 
 }  // namespace
@@ -57,39 +39,22 @@ Isolation LocalEngine::isolation_of(const Row& row) {
   }
 }
 
-bool LocalEngine::wait_until_stopped(const Row& row, std::int64_t timeout_ns, ContainerState& state) {
-  std::int64_t deadline = timeout_ns < 0 ? -1 : monotonic_ns() + timeout_ns;
-  std::optional<shim::Client> client;
-  try {
-    client.emplace(shim::Client::connect(run_dir(row.id), false, false, false));
-  } catch (const Error& e) {
+shim::WaitEnd LocalEngine::wait_until_stopped(const Row& row, std::int64_t timeout_ns, ContainerState& state) {
+  shim::Waited waited = shim::wait_exit(run_dir(row.id), timeout_ns);
+  if (waited.end == shim::WaitEnd::told) {
+    state.status = Status::exited;
+    state.pid = 0;
+    state.exit_code = waited.status.exit_code;
+    state.oom_killed = waited.status.oom_killed;
+    state.error = waited.status.error;
+    state.started = waited.status.started;
+    state.finished = waited.status.finished;
+  } else {
     state = observe(row);
-    if (!is_up(state.status)) return true;
-    // The shim may be just about to end; its process tells.
-    auto status = shim::read_status(run_dir(row.id));
-    auto pidfd = status ? open_pidfd(status->shim) : std::nullopt;
-    if (pidfd && !wait_readable(*pidfd, deadline)) return false;
-    state = observe(row);
-    return true;
   }
-  for (;;) {
-    if (!wait_readable(client->poll_fd(), deadline)) return false;
-    while (auto frame = client->next()) {
-      if (frame->kind != shim::Client::Kind::exited) continue;
-      state.status = Status::exited;
-      state.pid = 0;
-      state.exit_code = frame->exit_code;
-      state.oom_killed = frame->oom_killed;
-      state.error = frame->status.error;
-      state.started = frame->status.started;
-      state.finished = frame->status.finished;
-      return true;
-    }
-    if (client->closed()) break;
-  }
-  // Cut off without a word: the shim is gone, or it ended between two looks.
-  state = observe(row);
-  return !is_up(state.status);
+  // Up again: somebody has started it meanwhile.
+  if (waited.end == shim::WaitEnd::lost && is_up(state.status)) return shim::WaitEnd::late;
+  return waited.end;
 }
 
 void LocalEngine::signal_container(const Row& row, int number) {
@@ -128,9 +93,33 @@ void LocalEngine::stop_row(const Row& row, std::optional<int> timeout, const std
   thaw(row);
   signal_container(row, number);
   ContainerState state;
-  if (wait_until_stopped(row, seconds < 0 ? -1 : seconds * second, state)) return;
+  auto end = wait_until_stopped(row, seconds < 0 ? -1 : seconds * second, state);
+  if (end == shim::WaitEnd::late) end = kill_and_wait(row);
+  if (end == shim::WaitEnd::stuck)
+    log::warn("container {} has ended, but not its record: {}", row.name, stuck(row).what());
+}
+
+// What is left to do when the shim of a dead process does not go on by itself, and somebody wants all of it gone.
+void LocalEngine::end_supervisor(const Row& row) {
+  auto status = shim::read_status(run_dir(row.id));
+  auto pidfd = status ? open_pidfd(status->shim) : std::nullopt;
+  if (!pidfd) return;
+  send_signal(*pidfd, SIGKILL);
+  pollfd p{pidfd->get(), POLLIN, 0};
+  while (::poll(&p, 1, static_cast<int>(kill_patience / 1'000'000)) < 0 && errno == EINTR) {
+  }
+}
+
+Error LocalEngine::stuck(const Row& row) {
+  auto status = shim::read_status(run_dir(row.id));
+  return shim::stuck_supervisor(status ? status->shim.pid : 0, status && is_stopped(status->shim));
+}
+
+shim::WaitEnd LocalEngine::kill_and_wait(const Row& row) {
   kill_now(row);
-  if (wait_until_stopped(row, kill_patience, state)) return;
+  ContainerState state;
+  auto end = wait_until_stopped(row, kill_patience, state);
+  if (end != shim::WaitEnd::late) return end;
   throw error(ErrorCode::timeout, "container {} does not end although it was killed", row.name)
       .with_id("E-KILL-TIMEOUT")
       .with_hint("a process of it hangs in the kernel; look at it: servin top " + row.name);
@@ -145,8 +134,9 @@ void LocalEngine::stop(const std::string& text, std::optional<int> timeout, cons
 void LocalEngine::restart(const std::string& text, std::optional<int> timeout) {
   Locked c = lock_and_settle(text);
   stop_row(c.row, timeout, "");
-  c.container.state = observe(c.row);
   end_leftovers(c.row);
+  end_supervisor(c.row);
+  c.container.state = observe(c.row);
   // The kernel refuses a volatile overlay's folders a second time, because a crash may have lost data between; here the
   // host has been up all the time.
   if (c.row.auto_remove) remove_tree(paths_.container(c.row.id) + "/work/work/incompat");
@@ -224,8 +214,9 @@ ExitResult LocalEngine::wait(const std::string& text, const std::string& conditi
     }
   }
   while (is_up(state.status)) {
-    if (wait_until_stopped(row, -1, state)) break;
-    state = observe(row);
+    auto end = wait_until_stopped(row, -1, state);
+    if (end == shim::WaitEnd::stuck) throw stuck(row).context("container " + row.name);
+    if (end != shim::WaitEnd::late) break;
   }
   while (condition == "removed" && db_.container(row.id)) watch.wait();
   return {state.exit_code, state.oom_killed, state.error};

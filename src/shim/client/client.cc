@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "base/time.h"
 #include "os/file.h"
 #include "shim/client/protocol.h"
 
@@ -73,15 +74,44 @@ Client::Frame parse(std::string_view message) {
   throw error(ErrorCode::data_loss, "unknown frame {} from the supervisor", static_cast<int>(f.kind));
 }
 
-void wait_for(const Fd& fd, short events) {
-  pollfd p{fd.get(), events, 0};
-  while (::poll(&p, 1, -1) < 0)
-    if (errno != EINTR) throw_errno("wait for the supervisor");
+/// How long a shim may take to answer a client. It does nothing slow: only one that hangs needs more.
+constexpr std::int64_t answer_patience = 5'000'000'000;
+
+/// False at the deadline (< 0: none).
+bool wait_for(const Fd& fd, short events, std::int64_t deadline) {
+  for (;;) {
+    std::int64_t left = deadline < 0 ? -1 : deadline - monotonic_ns();
+    if (deadline >= 0 && left <= 0) return false;
+    pollfd p{fd.get(), events, 0};
+    int n = ::poll(&p, 1, left < 0 ? -1 : static_cast<int>(left / 1'000'000 + 1));
+    if (n > 0) return true;
+    if (n < 0 && errno != EINTR) throw_errno("wait for the supervisor");
+  }
+}
+
+/// connect(2) waits too: when those before us fill the queue of a shim that does not accept them.
+void limit_connect(const Fd& socket) {
+  timeval limit{answer_patience / 1'000'000'000, 0};
+  ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
 }
 
 }  // namespace
 
-Client::Frame Client::wait_start(const std::string& id) {
+Error stuck_supervisor(pid_t pid, bool stopped) {
+  return error(ErrorCode::timeout, "the container's supervisor (pid {}) {}", pid,
+               stopped ? "is stopped by a signal" : "does not answer")
+      .with_id("E-SUPERVISOR-STUCK")
+      .with_hint(fmt::format("let it go on: kill -CONT {}; or end the container: servin rm --force", pid));
+}
+
+Error Client::no_answer() const {
+  ucred peer{};  // of a listening socket: who called listen(), the shim
+  socklen_t size = sizeof peer;
+  ::getsockopt(socket_.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size);
+  return stuck_supervisor(peer.pid, false);
+}
+
+Client::Frame Client::wait_start(const std::string& id, std::int64_t deadline) {
   for (;;) {
     if (auto frame = next()) {
       if (frame->kind == Kind::failed) throw *frame->error;
@@ -95,7 +125,7 @@ Client::Frame Client::wait_start(const std::string& id) {
       throw error(ErrorCode::unavailable, "the supervisor of {} ended before the container had started", id)
           .with_id("E-SUPERVISOR-LOST")
           .with_hint("start the container again; `servin system doctor` checks the installation");
-    wait_for(socket_, POLLIN);
+    if (!wait_for(socket_, POLLIN, deadline)) throw no_answer();
   }
 }
 
@@ -110,26 +140,32 @@ Client Client::spawn(const SpawnRequest& request) {
 Client Client::start(Fd socket, const SpawnRequest& request) {
   Client client(std::move(socket));
   client.send(encode_request(request), true);
-  client.wait_start(request.id);
+  client.wait_start(request.id, -1);  // a start may copy a volume's content
   return client;
 }
 
 Client Client::connect(const std::string& run_dir, bool want_stdin, bool out, bool err) {
   auto none = [](int number) { return errno_error(number, "no supervisor").with_errno(number); };
+  auto status = read_status(run_dir);
+  if (status && is_stopped(status->shim)) throw stuck_supervisor(status->shim.pid, true);
   try {
     Fd dir = open_file(run_dir, O_PATH | O_DIRECTORY);
     Fd socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
     if (!socket) throw_errno("make a socket");
+    limit_connect(socket);
     sockaddr_un address = address_below(dir);
-    if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) throw none(errno);
+    if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+      if (errno == EAGAIN && status) throw stuck_supervisor(status->shim.pid, false);
+      throw none(errno);
+    }
     Client client(std::move(socket));
     client.send(std::string{static_cast<char>(ToShim::subscribe), static_cast<char>(frame_version),
                             static_cast<char>(want_stdin), static_cast<char>(out), static_cast<char>(err)},
                 true);
-    client.wait_start(run_dir);
+    client.wait_start(run_dir, monotonic_ns() + answer_patience);
     return client;
   } catch (const Error& e) {
-    if (e.code() == ErrorCode::resource_exhausted) throw;
+    if (e.code() == ErrorCode::resource_exhausted || e.code() == ErrorCode::timeout) throw;
     throw error(ErrorCode::conflict, "no running container behind {}: {}", run_dir, e.message())
         .with_errno(e.sys_errno());
   }
@@ -157,7 +193,7 @@ bool Client::send(std::string_view frame, bool wait) {
     if (errno == EINTR) continue;
     if (errno != EAGAIN) throw_errno("send to the supervisor");
     if (!wait) return false;
-    wait_for(socket_, POLLOUT);
+    wait_for(socket_, POLLOUT, -1);
   }
 }
 

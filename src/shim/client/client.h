@@ -78,7 +78,8 @@ class Client {
   static Client spawn(const SpawnRequest& request);
   /// The second half of spawn(): asks a shim at the other end of `socket` (tests bring one as a fork of theirs).
   static Client start(Fd socket, const SpawnRequest& request);
-  /// Joins a running container. Throws conflict when there is no shim.
+  /// Joins a running container. Throws conflict when there is no shim, timeout E-SUPERVISOR-STUCK when there is one
+  /// that does not answer.
   static Client connect(const std::string& run_dir, bool want_stdin, bool out, bool err);
 
   const Fd& poll_fd() const { return socket_; }
@@ -96,8 +97,10 @@ class Client {
 
  private:
   explicit Client(Fd socket) : socket_(std::move(socket)) {}
-  Frame wait_start(const std::string& id);
+  /// `deadline` < 0: none.
+  Frame wait_start(const std::string& id, std::int64_t deadline);
   bool send(std::string_view frame, bool wait);
+  Error no_answer() const;
 
   Fd socket_;
   std::string buffer_;
@@ -105,9 +108,20 @@ class Client {
   ProcessId process_;
 };
 
-/// Blocks until the shim of run_dir has recorded an exit, or returns at once when it has; no polling by time. A shim
-/// that was killed: phase stays starting or running; the engine settles it (exit code 137 or 255 with a reason).
-/// timeout_ns < 0: no limit. Throws not_found when there is no status file.
-StatusRecord wait_exit(const std::string& run_dir, std::int64_t timeout_ns, bool* timed_out);
+enum class WaitEnd : std::uint8_t {
+  told,   // the status is the end
+  late,   // time is up
+  lost,   // the shim ended without a word, or was never there; the engine settles that
+  stuck,  // the container's process has ended, but its shim is stopped or does not answer: nobody knows how
+};
+struct Waited {
+  WaitEnd end = WaitEnd::lost;
+  StatusRecord status;  // the last that is known
+};
+/// Blocks until the container of run_dir has ended; no polling by time. timeout_ns < 0: no limit.
+Waited wait_exit(const std::string& run_dir, std::int64_t timeout_ns);
+
+/// E-SUPERVISOR-STUCK: names the process and what brings it back.
+Error stuck_supervisor(pid_t pid, bool stopped);
 
 }  // namespace servin::shim

@@ -11,12 +11,6 @@ namespace {
 
 bool is_over(const StatusRecord& s) { return s.phase == Phase::exited || s.phase == Phase::failed; }
 
-StatusRecord need_status(const std::string& run_dir) {
-  auto status = read_status(run_dir);
-  if (!status) throw error(ErrorCode::not_found, "no status of a supervisor in {}", run_dir);
-  return *status;
-}
-
 /// False at the deadline. `deadline` < 0: none.
 bool wait_readable(const Fd& fd, std::int64_t deadline) {
   for (;;) {
@@ -30,25 +24,30 @@ bool wait_readable(const Fd& fd, std::int64_t deadline) {
   }
 }
 
-enum class Outcome { exited, lost, late };
-
 /// The exit as the shim tells it over its socket: cannot be missed even when run_dir is removed right afterwards.
-Outcome wait_on_socket(const std::string& run_dir, std::int64_t deadline, StatusRecord& status) {
+WaitEnd wait_on_socket(const std::string& run_dir, std::int64_t deadline, StatusRecord& status) {
   std::optional<Client> client;
   try {
     client = Client::connect(run_dir, false, false, false);
-  } catch (const Error&) {
-    return Outcome::lost;  // not listening yet, not any more, or too many clients: the shim's own end tells
+  } catch (const Error& e) {
+    if (e.id() == "E-SUPERVISOR-STUCK") return WaitEnd::stuck;
+    return WaitEnd::lost;  // not listening yet, not any more, or too many clients: the shim's own end tells
   }
   while (!client->closed()) {
     while (auto frame = client->next())
       if (frame->kind == Client::Kind::exited) {
         status = frame->status;
-        return Outcome::exited;
+        return WaitEnd::told;
       }
-    if (!client->closed() && !wait_readable(client->poll_fd(), deadline)) return Outcome::late;
+    if (!client->closed() && !wait_readable(client->poll_fd(), deadline)) return WaitEnd::late;
   }
-  return Outcome::lost;
+  return WaitEnd::lost;
+}
+
+/// False at the deadline; true when the process is gone, now or long ago.
+bool wait_process(const ProcessId& process, std::int64_t deadline) {
+  auto pidfd = open_pidfd(process);
+  return !pidfd || wait_readable(*pidfd, deadline);
 }
 
 }  // namespace
@@ -64,20 +63,26 @@ std::optional<StatusRecord> read_status(const std::string& run_dir) {
   }
 }
 
-StatusRecord wait_exit(const std::string& run_dir, std::int64_t timeout_ns, bool* timed_out) {
+Waited wait_exit(const std::string& run_dir, std::int64_t timeout_ns) {
   std::int64_t deadline = timeout_ns < 0 ? -1 : monotonic_ns() + timeout_ns;
-  if (timed_out) *timed_out = false;
-  StatusRecord status = need_status(run_dir);
-  if (is_over(status)) return status;
-  Outcome outcome = wait_on_socket(run_dir, deadline, status);
-  if (outcome == Outcome::lost) {
-    auto shim = open_pidfd(status.shim);
-    if (shim && !wait_readable(*shim, deadline)) outcome = Outcome::late;
-    // Read after the end of the shim was seen: its last word is there now.
-    if (auto last = read_status(run_dir)) status = *last;
+  Waited w;
+  for (bool again = false;; again = true) {
+    auto status = read_status(run_dir);
+    if (!status) return w;
+    w.status = *status;
+    if (is_over(w.status)) return w.end = WaitEnd::told, w;
+    w.end = wait_on_socket(run_dir, deadline, w.status);
+    if (w.end != WaitEnd::stuck) break;
+    // Whoever cannot ask the shim looks at the process itself.
+    if (!wait_process(w.status.process, deadline)) return w.end = WaitEnd::late, w;
+    if (again || is_stopped(w.status.shim)) return w;  // else it went on meanwhile and may tell
   }
-  if (timed_out) *timed_out = outcome == Outcome::late && !is_over(status);
-  return status;
+  if (w.end != WaitEnd::lost) return w;
+  if (!wait_process(w.status.shim, deadline)) w.end = WaitEnd::late;
+  // Read after the end of the shim was seen: its last word is there now.
+  if (auto last = read_status(run_dir)) w.status = *last;
+  if (is_over(w.status)) w.end = WaitEnd::told;
+  return w;
 }
 
 }  // namespace servin::shim
