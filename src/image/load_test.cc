@@ -272,7 +272,7 @@ TEST_F(LoadTest, TwoAtOnceHarmNothing) {
     b.join();
     EXPECT_EQ(good, 2);
     EXPECT_EQ(content("sample:1", "etc/a"), "one");
-    store_->remove("sample:1", true, [](const std::string&) { return std::vector<std::string>(); });
+    store_->remove("sample:1", true, [](const std::string&) { return ImageStore::Users{}; });
   }
 }
 

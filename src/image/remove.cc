@@ -18,12 +18,13 @@ namespace servin::image {
 
 namespace {
 
-Error in_use_error(const std::string& text, const std::string& users, bool running) {
-  return error(ErrorCode::conflict, "image {} is used by {} {}", text, running ? "the running container" : "container",
-               users)
+Error in_use_error(const std::string& text, const std::vector<std::string>& users, bool running) {
+  std::string names = join(users, " ");
+  return error(ErrorCode::conflict, "image {} is used by {} {}", text,
+               running ? "the running container" : "the stopped container", join(users, ", "))
       .with_id("E-IMAGE-IN-USE")
-      .with_hint(running ? "stop and remove it first: servin rm --force " + users
-                         : "remove it first (servin rm " + users + "), or --force takes only the image's names away");
+      .with_hint(running ? "stop and remove it first: servin rm --force " + names
+                         : "remove it first (servin rm " + names + "), or the image only: --force");
 }
 
 /// The reference that `text` names, when it names one of the image's references.
@@ -31,12 +32,6 @@ std::string reference_named(const Image& image, const std::string& text) {
   for (const std::string& reference : image.references)
     if (names_it(text, reference)) return reference;
   return "";
-}
-
-std::vector<std::string> short_ids(const std::vector<std::string>& ids) {
-  std::vector<std::string> words;
-  for (const std::string& id : ids) words.emplace_back(short_id(id));
-  return words;
 }
 
 /// What stays: hex names of blobs and chains.
@@ -57,9 +52,7 @@ std::uint64_t file_size(const std::string& path) {
 
 }  // namespace
 
-ImageStore::Removed ImageStore::remove(
-    const std::string& text, bool force,
-    const std::function<std::vector<std::string>(const std::string& image_id)>& in_use) {
+ImageStore::Removed ImageStore::remove(const std::string& text, bool force, const UsersOf& users_of) {
   sweep();
   std::optional<Image> image = find(text);
   if (!image) throw not_found(text);
@@ -74,21 +67,18 @@ ImageStore::Removed ImageStore::remove(
     throw error(ErrorCode::conflict, "image {} has several names: {}", text, join(image->references, ", "))
         .with_id("E-IMAGE-IN-USE")
         .with_hint("remove one by its name, or all with --force");
-  if (std::vector<std::string> running = in_use(image->id); !running.empty())
-    throw in_use_error(text, join(running, ", "), true);
-  std::vector<std::string> users = db_.containers_of_image(image->id);
-  if (!users.empty() && !force) throw in_use_error(text, join(short_ids(users), ", "), false);
-  {
-    // A collection elsewhere must not see the moment in which the database may take the image out and put it back.
-    FileLock lock = lock_store(paths_);
-    removed.untagged = image->references;
-    if (db_.remove_image(image->id)) {
-      removed.deleted.push_back(image->id);
-      take_garbage(db_.images(), false);
-    } else {
-      // Stopped containers still stand on its layers: it loses its names only.
-      for (const std::string& reference : image->references) db_.remove_reference(reference);
-    }
+  Users users = users_of(image->id);
+  if (!users.running.empty() && (!force || named.empty())) throw in_use_error(text, users.running, true);
+  if (!users.stopped.empty() && !force) throw in_use_error(text, users.stopped, false);
+  // A collection elsewhere must not see the moment in which the database may take the image out and put it back.
+  FileLock lock = lock_store(paths_);
+  removed.untagged = image->references;
+  if (users.running.empty() && db_.remove_image(image->id, force)) {
+    removed.deleted.push_back(image->id);
+    take_garbage(db_.images(), false);
+  } else {
+    // What runs keeps its image; that loses its name.
+    for (const std::string& reference : image->references) db_.remove_reference(reference);
   }
   return removed;
 }
@@ -118,7 +108,9 @@ std::uint64_t ImageStore::collect_garbage(bool dry_run) {
 std::uint64_t ImageStore::take_garbage(const std::vector<state::ImageRow>& images, bool dry_run) {
   Live live;
   std::set<std::string> claimed = leased(paths_);
+  std::set<std::string> ids;
   for (const state::ImageRow& row : images) {
+    ids.insert(row.id);
     try {
       live.add(row);
     } catch (const Error& e) {
@@ -126,6 +118,13 @@ std::uint64_t ImageStore::take_garbage(const std::vector<state::ImageRow>& image
       log::warn("image {} is damaged, so nothing is collected: {}", row.id, e.what());
       return 0;
     }
+  }
+  try {
+    if (used_beside_)
+      for (std::string& hex : used_beside_(ids)) live.chains.insert(std::move(hex));
+  } catch (const Error& e) {
+    log::warn("what containers need is not known, so nothing is collected: {}", e.what());
+    return 0;
   }
   std::uint64_t bytes = 0;
   for (const std::string& name : list_dir(paths_.blobs())) {

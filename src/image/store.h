@@ -64,10 +64,14 @@ class ImageStore {
   struct Removed {
     std::vector<std::string> untagged, deleted;
   };
-  /// Docker's rules: a tag of several only untags; an id with several tags needs force; used by a container needs force
-  /// (stopped) or fails (running ones are named by `in_use`).
-  Removed remove(const std::string& image, bool force,
-                 const std::function<std::vector<std::string>(const std::string& image_id)>& in_use);
+  struct Users {
+    std::vector<std::string> running, stopped;  // names
+  };
+  using UsersOf = std::function<Users(const std::string& image_id)>;
+  /// Docker's rules: a tag of several only untags. The last one of an image that a container uses needs force: that
+  /// removes the image if the containers are stopped, and untags it if one runs. An id with several tags needs force,
+  /// one of a running container's image fails whatever one says.
+  Removed remove(const std::string& image, bool force, const UsersOf& users_of);
   struct Pruned {
     std::vector<std::string> deleted;
     std::uint64_t reclaimed = 0;
@@ -75,6 +79,10 @@ class ImageStore {
   Pruned prune(const std::function<bool(const Image&)>& wanted, bool dry_run);
   /// Blobs and layers that no image refers to and that no running load is about to use go to the trash. In bytes.
   std::uint64_t collect_garbage(bool dry_run);
+  /// Stopped containers go on needing the layers of an image that was removed by force. `used_beside` names these (hex
+  /// chain ids), given the ids of the images that are there; what it throws keeps everything.
+  using UsedBeside = std::function<std::vector<std::string>(const std::set<std::string>& images)>;
+  void keep_used(UsedBeside used_beside) { used_beside_ = std::move(used_beside); }
   /// Are all its blobs and layers there (by name; verify() looks inside)?
   bool is_whole(const state::ImageRow& row);
   /// What killed processes left: scratch folders, and then what was on its way into the store. Every command that
@@ -110,6 +118,7 @@ class ImageStore {
   const Paths& paths_;
   state::Database& db_;
   LayerStore& layers_;
+  UsedBeside used_beside_;
 };
 
 }  // namespace servin::image

@@ -8,7 +8,7 @@
 namespace servin::image::testing {
 namespace {
 
-const auto nobody = [](const std::string&) { return std::vector<std::string>(); };
+const auto nobody = [](const std::string&) { return ImageStore::Users{}; };
 
 class StoreRules : public StoreTest {
  protected:
@@ -134,18 +134,37 @@ TEST_F(StoreRules, SharedLayersStay) {
   EXPECT_EQ(content("app:2", "y"), "b");
 }
 
-TEST_F(StoreRules, ContainersKeepTheirImage) {
+TEST_F(StoreRules, RunningContainersKeepTheirImage) {
   load_named("app:1", a_);
   add_container("web", a_.id());
-  EXPECT_EQ(error_of([&] { store_->remove("app:1", false, nobody); }), "E-IMAGE-IN-USE");
-  auto running = [](const std::string&) { return std::vector<std::string>{"web"}; };
-  EXPECT_EQ(error_of([&] { store_->remove("app:1", true, running); }), "E-IMAGE-IN-USE");
+  auto running = [](const std::string&) { return ImageStore::Users{{"web"}, {}}; };
+  EXPECT_EQ(error_of([&] { store_->remove("app:1", false, running); }), "E-IMAGE-IN-USE");
   EXPECT_NE(message_.find("web"), std::string::npos);
-  auto removed = store_->remove("app:1", true, nobody);
+  EXPECT_EQ(error_of([&] { store_->remove(a_.id(), true, running); }), "E-IMAGE-IN-USE");
+  auto removed = store_->remove("app:1", true, running);
   EXPECT_EQ(removed.untagged.size(), 1U);
   EXPECT_TRUE(removed.deleted.empty());
   EXPECT_EQ(layers_->list().size(), 2U);
   EXPECT_EQ(store_->resolve(a_.id()).references.size(), 0U);
+}
+
+TEST_F(StoreRules, StoppedContainersKeepTheLayersOnly) {
+  load_named("app:1", a_);
+  add_container("web", a_.id());
+  auto stopped = [](const std::string&) { return ImageStore::Users{{}, {"web"}}; };
+  std::vector<std::string> needed = split(db_->image(a_.id())->chain_ids, ' ');
+  store_->keep_used([&](const std::set<std::string>& images) {
+    return images.contains(a_.id()) ? std::vector<std::string>() : needed;
+  });
+  EXPECT_EQ(error_of([&] { store_->remove("app:1", false, stopped); }), "E-IMAGE-IN-USE");
+  auto removed = store_->remove("app:1", true, stopped);
+  EXPECT_EQ(removed.deleted.size(), 1U);
+  EXPECT_EQ(error_of([&] { store_->resolve(a_.id()); }), "E-IMAGE-NOT-FOUND");
+  EXPECT_EQ(layers_->list().size(), 2U);
+  EXPECT_TRUE(list_dir(paths_.blobs()).empty());
+  needed.clear();
+  store_->collect_garbage(false);
+  EXPECT_TRUE(layers_->list().empty());
 }
 
 TEST_F(StoreRules, Prune) {

@@ -114,8 +114,8 @@ class Database {
   /// Is the image still there? What a create asks again once its row is claimed: remove_image() looks for such rows
   /// after its own commit, so one of the two always sees the other.
   bool has_image(const std::string& id);
-  /// Image and its references, unless a container uses it (then false).
-  bool remove_image(const std::string& id);
+  /// Image and its references, unless a container uses it (then false; not with `even_if_used`).
+  bool remove_image(const std::string& id, bool even_if_used = false);
 
   // Volumes (servin.db)
   bool add_volume(const VolumeRow& row);  // false: the name is taken

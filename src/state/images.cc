@@ -129,10 +129,10 @@ bool Database::remove_reference(const std::string& full) {
   return removed;
 }
 
-bool Database::remove_image(const std::string& id) {
+bool Database::remove_image(const std::string& id, bool even_if_used) {
   auto row = image(id);
   if (!row) return true;
-  if (!containers_of_image(id).empty()) return false;
+  if (!even_if_used && !containers_of_image(id).empty()) return false;
   auto refs = references_of(id);
   Connection& db = durable();
   db.transaction_on_full_disk([&] {
@@ -142,7 +142,7 @@ bool Database::remove_image(const std::string& id) {
   take_reserve(db.path());
   // The two databases have no transaction in common: a container that was claimed meanwhile keeps its image (it asks
   // has_image() after its claim; see there).
-  if (containers_of_image(id).empty()) return true;
+  if (even_if_used || containers_of_image(id).empty()) return true;
   put_image(*row, refs);
   return false;
 }

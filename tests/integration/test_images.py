@@ -125,6 +125,30 @@ def test_an_image_in_use_stays(engine):
     engine.ok("run", "--rm", "base", "true")
 
 
+def test_forced_removal_under_a_stopped_container(engine):
+    """As docker: the image goes, the container stays whole, and the layers go with the last one that needs them."""
+    engine.ok("run", "--name", "user", "base", "sh", "-c", "echo here >>/file; cat /file")
+    engine.fails("rmi", "base", match="stopped container user")
+    assert "Deleted: sha256:" in engine.ok("rmi", "--force", "base").out
+    assert engine.ok("image", "ls", "--all", "-q").out == ""
+    engine.ok("image", "prune", "--all", "--force")
+    assert engine.ok("start", "--attach", "user").out == "here\nhere\n"
+    engine.ok("rm", "user")
+    engine.wait_for("the layers are gone", lambda: tree(engine)["snapshots"] == [] and tree(engine)["blobs/sha256"] == [])
+
+
+def test_forced_removal_under_a_running_container(engine):
+    """As docker: by its name it is untagged, by its id it stays."""
+    engine.ok("run", "-d", "--name", "user", "base", "sleep", "1000")
+    ident = engine.inspect("user")["Image"]
+    engine.fails("rmi", "base", match="running container user")
+    engine.fails("rmi", "--force", ident, match="running container user")
+    removed = engine.ok("rmi", "--force", "base").out
+    assert "Untagged: " in removed and "Deleted" not in removed
+    assert engine.ok("exec", "user", "echo", "hello").out == "hello\n"
+    engine.ok("restart", "-t", "0", "user")
+
+
 def test_a_damaged_archive_leaves_nothing(engine):
     def flip(layer):
         return layer[:600] + bytes([layer[600] ^ 1]) + layer[601:]

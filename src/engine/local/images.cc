@@ -142,18 +142,19 @@ ImageDetail LocalEngine::inspect_image(const std::string& text) {
 void LocalEngine::tag(const std::string& image, const std::string& reference) { images_.tag(image, reference); }
 
 RemovedImage LocalEngine::remove_image(const std::string& text, bool force, bool) {
-  auto in_use = [this](const std::string& image_id) {
-    std::vector<std::string> running;
+  auto users_of = [this](const std::string& image_id) {
+    image::ImageStore::Users users;
     for (const auto& id : db_.containers_of_image(image_id)) {
       auto row = db_.container(id);
-      if (!row) continue;
       ContainerState state;
       // What was left behind by a killed command does not keep an image.
-      if (settle_if_needed(*row, state)) running.push_back(row->name);
+      if (!row || !settle_if_needed(*row, state)) continue;
+      bool running = state.status == Status::running || state.status == Status::paused || is_being_made(*row);
+      (running ? users.running : users.stopped).push_back(row->name);
     }
-    return running;
+    return users;
   };
-  auto removed = images_.remove(text, force, in_use);
+  auto removed = images_.remove(text, force, users_of);
   spawn_sweeper();
   return {std::move(removed.untagged), std::move(removed.deleted)};
 }

@@ -1,10 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/local/local.h"
 
+#include "engine/local/records.h"
+
 namespace servin::engine {
 
 LocalEngine::LocalEngine(Paths paths)
-    : paths_(std::move(paths)), db_(paths_), snapshotter_(paths_), images_(paths_, db_, snapshotter_) {}
+    : paths_(std::move(paths)), db_(paths_), snapshotter_(paths_), images_(paths_, db_, snapshotter_) {
+  images_.keep_used([this](const std::set<std::string>& images) {
+    std::vector<std::string> chains;
+    for (const auto& row : db_.containers()) {
+      if (images.count(row.image_id) > 0) continue;
+      ContainerConfig config = parse_config(row.id, row.config_json);
+      chains.insert(chains.end(), config.chain_ids.begin(), config.chain_ids.end());
+    }
+    return chains;
+  });
+}
+
+void LocalEngine::drop_unused_layers(const std::string& image_id) {
+  if (!db_.has_image(image_id)) images_.collect_garbage(false);
+}
 
 LocalEngine::~LocalEngine() = default;
 

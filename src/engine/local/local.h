@@ -150,6 +150,9 @@ class LocalEngine : public Engine {
   void stop_row(const Row& row, std::optional<int> timeout, const std::string& signal);
   Isolation isolation_of(const Row& row);
 
+  /// Of an image that was removed by force while stopped containers stood on it.
+  void drop_unused_layers(const std::string& image_id);
+
   // remove.cc
   void remove_settled(const Row& row, bool volumes);
   void end_by_force(const Row& row);

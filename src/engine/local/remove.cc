@@ -77,7 +77,9 @@ void LocalEngine::remove(const std::string& text, bool force, bool volumes) {
     while (force && is_being_made(row) && monotonic_ns() < deadline) nap();
     if (!held) held.emplace(lock(row));
     // A restart may have come between.
-    if (try_remove(row, volumes)) return spawn_sweeper();
+    if (!try_remove(row, volumes)) continue;
+    drop_unused_layers(row.image_id);
+    return spawn_sweeper();
   }
   throw error(ErrorCode::conflict, "container {} is {}", row.name, to_string(observe(row).status))
       .with_id("E-RUNNING")
@@ -114,6 +116,7 @@ PruneResult LocalEngine::prune_containers(const Filters& filters) {
       if (!current || !settle(*current, state)) continue;
       if (is_up(state.status)) continue;
       remove_settled(*current, true);
+      drop_unused_layers(row->image_id);
       result.deleted.push_back(row->id);
       result.reclaimed += bytes;
     } catch (const Error& e) {
