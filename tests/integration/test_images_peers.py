@@ -98,3 +98,35 @@ def test_what_podman_saves_loads_here(saved, make_engine):
         engine.ok("load", "-i", f"{base}/podman.{form}")
         assert engine.ok("image", "inspect", saved["id"]["busybox"]).json()[0]["Id"] == saved["id"]["busybox"]
         assert engine.ok("run", "--rm", saved["id"]["busybox"][7:19], "echo", "hi").out == "hi\n"
+
+
+@pytest.fixture(name="docker")
+def make_docker(saved, source):
+    """The command line of a docker client with a daemon of its own."""
+    client, _ = need("docker"), need("dockerd")
+    folder = f"{saved['engine'].dir}/docker"
+    daemon = saved["engine"].popen(argv=[source / "tools/private-dockerd.sh", folder, f"servin-test-{saved['engine'].tag}"])
+    docker = [client, "--host", f"unix://{folder}/docker.sock"]
+
+    def answers():
+        assert daemon.poll() is None, daemon.stderr.read()
+        return subprocess.run([*docker, "version"], capture_output=True, check=False).returncode == 0
+
+    saved["engine"].wait_for("the docker daemon", answers, timeout=60)
+    yield docker
+    daemon.kill()  # its namespaces go with it
+    daemon.wait(60)
+
+
+@pytest.mark.deadline(300)
+def test_docker_loads_ours_and_saves_for_us(saved, docker, make_engine):
+    for name, reference in (("debian", "debian:latest"), ("busybox", "busybox:latest")):
+        run(*docker, "load", "-i", f"{saved['engine'].dir}/{name}.docker-archive")
+        assert run(*docker, "image", "inspect", "--format", "{{.Id}}", reference).decode().strip() == saved["id"][name]
+    path = f"{saved['engine'].dir}/back.tar"
+    run(*docker, "save", "-o", path, "debian", "busybox")
+    other = make_engine()
+    other.ok("load", "-i", path)
+    for name in ("debian", "busybox"):
+        assert other.ok("image", "inspect", name).json()[0]["Id"] == saved["id"][name]
+    assert other.ok("run", "--rm", "busybox", "echo", "hello").out == "hello\n"
