@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The programs run in a small interpreter here: the kernel's takes them on cgroup v2 only.
+// The programs run in a small interpreter here; device_bpf_kernel_test.cc gives them to the kernel.
 #include "runtime/linux/device_bpf.h"
 
 #include <cstring>
