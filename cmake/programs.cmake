@@ -14,12 +14,19 @@ endfunction()
 file(GLOB init_files CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/init/*.cc)
 list(FILTER init_files EXCLUDE REGEX "_test\\.cc$")
 if(init_files)
+  set(init_compile_options -Os -g0 -Wall -Wextra -Wconversion -Wshadow -Werror -ffreestanding -fno-exceptions -fno-rtti
+    -fno-stack-protector -fno-asynchronous-unwind-tables -fno-pie)
+  set(init_compile_options_gcc -fno-tree-loop-distribute-patterns -fno-builtin)
+  set(init_link_options -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack)
   add_executable(servin-init ${init_files})
   target_include_directories(servin-init PRIVATE ${PROJECT_SOURCE_DIR}/src)
-  target_compile_options(servin-init PRIVATE -Os -g0 -Wall -Wextra -Wconversion -Wshadow -Werror -ffreestanding -fno-exceptions -fno-rtti
-    -fno-stack-protector -fno-asynchronous-unwind-tables -fno-pie -fno-sanitize=all
-    $<IF:$<CXX_COMPILER_ID:GNU>,-fno-tree-loop-distribute-patterns,-fno-builtin>)
-  target_link_options(servin-init PRIVATE -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack)
+  target_compile_options(servin-init PRIVATE ${init_compile_options} -fno-sanitize=all "$<$<CXX_COMPILER_ID:GNU>:${init_compile_options_gcc}>")
+  target_link_options(servin-init PRIVATE ${init_link_options})
+  # Not part of any build: `./dev test deep` makes it, to prove that the code without a C library fits the other processor.
+  add_custom_target(servin-init-arm64
+    COMMAND aarch64-linux-gnu-g++ -std=c++23 -I${PROJECT_SOURCE_DIR}/src ${init_compile_options} ${init_compile_options_gcc} ${init_link_options}
+      ${init_files} -o ${CMAKE_BINARY_DIR}/bin/servin-init-arm64
+    VERBATIM)
   set_target_properties(servin-init PROPERTIES POSITION_INDEPENDENT_CODE OFF INTERPROCEDURAL_OPTIMIZATION OFF)
   servin_blob(blob_init servin_init_blob ${CMAKE_BINARY_DIR}/bin/servin-init servin-init)
   add_dependencies(blob_init servin-init)
