@@ -236,6 +236,7 @@ class Pump {
       pending_input_ = keys_.feed(bytes);
       if (!keys_.found()) return;
       if (!pending_input_.empty()) send_input();  // what was typed before the keys
+      attachment_.detach();
       note_ = "detached from " + o_.name;
       end(End::detached, 0);
     }

@@ -36,6 +36,9 @@ class Attachment {
   virtual void resize(std::uint16_t rows, std::uint16_t columns) = 0;
   /// To the process (foreground run's --sig-proxy).
   virtual void signal(int number) = 0;
+  /// The caller leaves for good while the process goes on: an exec, which nobody else supervises, gets someone who
+  /// does.
+  virtual void detach() {}
 };
 
 struct AttachRequest {

@@ -45,13 +45,16 @@ Outcome drop_bounding(uint64_t keep) {
 
 Outcome become_user(const Record& r) {
   const Header& h = *r.header;
-  // The permitted set survives setuid; it is cut down below, after the seccomp filter is in.
+  // The permitted set survives setuid; it is cut down below.
   if (long rc = call(__NR_prctl, PR_SET_KEEPCAPS, 1); rc < 0) return {Step::privileges, -rc};
   if (long rc = call(__NR_setgroups, h.gid_count, r.at<uint32_t>(h.gids)); rc < 0) return {Step::groups, -rc};
   if (long rc = call(__NR_setresgid, h.gid, h.gid, h.gid); rc < 0) return {Step::gid, -rc};
   if (long rc = call(__NR_setresuid, h.uid, h.uid, h.uid); rc < 0) return {Step::uid, -rc};
   return {};
 }
+
+// A user other than root gets capabilities by execve only, which means none.
+uint64_t last_capabilities(const Header& h) { return h.uid == 0 ? h.caps & permitted_capabilities() : 0; }
 
 Outcome load_seccomp(const Record& r) {
   sock_fprog program{};
@@ -134,16 +137,18 @@ Outcome apply_identity(const Record& r) {
   if (h.no_new_privs != 0) {
     if (long rc = call(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1); rc < 0) return {Step::privileges, -rc};
   }
-  // A user other than root gets capabilities by execve only, which means none.
-  uint64_t last = h.uid == 0 ? h.caps & permitted_capabilities() : 0;
-  // Without no_new_privs only CAP_SYS_ADMIN may load a filter. It goes right after, so that of our own calls the filter
-  // needs to let pass only capset, close_range and execve.
-  uint64_t keep = h.seccomp_count != 0 && h.no_new_privs == 0 ? last | cap_sys_admin : last;
-  if (long rc = set_capabilities(keep); rc < 0) return {Step::capabilities, -rc};
-  if (h.seccomp_count != 0) {
-    if (Outcome o = load_seccomp(r); o.err != 0) return o;
-    if (long rc = set_capabilities(last); rc < 0) return {Step::capabilities, -rc};
-  }
+  // Without no_new_privs only CAP_SYS_ADMIN may load a filter.
+  bool filter = h.seccomp_count != 0 && h.no_new_privs == 0;
+  if (long rc = set_capabilities(last_capabilities(h) | (filter ? cap_sys_admin : 0)); rc < 0)
+    return {Step::capabilities, -rc};
+  return {};
+}
+
+Outcome lock_down(const Record& r) {
+  if (r.header->seccomp_count == 0) return {};
+  uint64_t last = last_capabilities(*r.header);
+  if (Outcome o = load_seccomp(r); o.err != 0) return o;
+  if (long rc = set_capabilities(last); rc < 0) return {Step::capabilities, -rc};
   return {};
 }
 

@@ -27,9 +27,12 @@ struct Record {
 Outcome enter_session(const Header& h);
 Outcome enter_working_dir(const Record& r);
 Outcome apply_limits(const Record& r);
-/// User, groups, capabilities, no_new_privs, seccomp. Inheritable and ambient capabilities are always emptied
-/// (CVE-2022-29162 and its kin).
+/// User, groups, capabilities, no_new_privs. Inheritable and ambient capabilities are always emptied (CVE-2022-29162
+/// and its kin). With a seccomp filter to come, CAP_SYS_ADMIN may stay until lock_down().
 Outcome apply_identity(const Record& r);
+/// The seccomp filter and the last of the capabilities. Of our own calls the filter needs to let pass only what comes
+/// after this: capset, and execve.
+Outcome lock_down(const Record& r);
 /// All signals as a new program expects them.
 void reset_signals();
 /// Everything above 2 goes away when the program is executed, whatever our own callers leaked.

@@ -83,6 +83,14 @@ void die_with_parent() {
   if ((poll.revents & hang_up) != 0) fail({Step::parent_gone, 3});
 }
 
+// As late as possible, so that a profile may forbid what we do before. Not in a process that the container could take
+// over meanwhile: the first process of --init stays and is open to it, and who has CAP_SYS_PTRACE there may trace even
+// an undumpable one, with the CAP_SYS_ADMIN that loading a filter takes.
+bool locks_down_early(const Header& h) {
+  constexpr int cap_sys_ptrace = 19;
+  return h.mode == Mode::pid1 || (h.mode == Mode::exec && (h.caps >> cap_sys_ptrace & 1) != 0);
+}
+
 [[noreturn]] void become_program(const Record& r) {
   check(execute(r));
   quit(125);
@@ -107,6 +115,8 @@ extern "C" [[noreturn]] void servin_init_main() {
   call(__NR_keyctl, join_session_keyring, nullptr);
   call(__NR_umask, h.umask);
   check(apply_identity(r));
+  bool early = locks_down_early(h);
+  if (early) check(lock_down(r));
   if (h.mode == Mode::exec) {
     SiblingResult sibling = start_sibling(h.next_number);
     check(sibling.outcome);
@@ -116,6 +126,7 @@ extern "C" [[noreturn]] void servin_init_main() {
   }
   // After the change of user, which clears it.
   if (h.die_with_parent != 0) die_with_parent();
+  if (!early) check(lock_down(r));
   if (h.mode != Mode::pid1) become_program(r);
   Reaper reaper = start_reaper(h.terminal != 0);
   check(reaper.outcome);

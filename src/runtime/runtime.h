@@ -38,6 +38,8 @@ struct PrepareRequest {
   std::vector<std::string> groups;  // --group-add, likewise
   bool init = false;                // servin-init stays as PID 1 and reaps
   bool dev_defaults = true;
+  /// Processes whose /proc/PID paths the spec names. They must be the same ones when the paths are opened.
+  std::vector<ProcessId> donors;
 };
 
 struct Prepared {

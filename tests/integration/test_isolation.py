@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a container sees of the machine, and what it may do there."""
+import json
 import os
 import pathlib
 import re
@@ -232,6 +233,18 @@ def test_shared_propagation_is_only_by_request(engine):
     os.mkdir(f"{engine.dir}/shared")
     out = sh(engine, "grep ' /data ' /proc/self/mountinfo", "-v", f"{engine.dir}/shared:/data").out
     assert "shared:" not in out and "master:" not in out
+
+
+def test_exec_under_a_profile_that_forbids_its_own_steps(engine):
+    """The filter comes last: a program that may start no others can still be started by exec."""
+    names = ["clone", "clone3", "fork", "vfork", "pipe2", "sendmsg", "setsid", "read", "prctl", "ppoll"]
+    profile = engine.file("profile.json", json.dumps({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": names, "action": "SCMP_ACT_ERRNO"}]}))
+    engine.ok("run", "-d", "--name", "one", "--security-opt", f"seccomp={profile}", "base", "sleep", "1000")
+    for options in ([], ["-i"], ["--user", "1000"]):
+        assert engine.ok("exec", *options, "one", "echo", "hello").out == "hello\n"
+    engine.fails("exec", "one", "nothing", code=127, match="E-COMMAND-NOT-FOUND")
+    engine.ok("exec", "-d", "one", "sleep", "1000")
+    assert engine.run("exec", "one", "sh", "-c", "sleep 1; echo started").code != 0, "it may start another program"
 
 
 def test_seccomp(module_engine):

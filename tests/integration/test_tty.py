@@ -79,6 +79,17 @@ def test_detach_and_attach_again(engine):
     assert again.wait() == 5
 
 
+def test_detach_from_an_exec(engine):
+    """It goes on, with a terminal that somebody reads."""
+    engine.ok("run", "-d", "--name", "one", "base", "sleep", "1000")
+    terminal = engine.pty("exec", "-it", "one", "sh", "-c", "echo ready; until [ -e /go ]; do usleep 10000; done; seq 100000; echo done >/result")
+    terminal.read_until("ready")
+    terminal.send("\x10\x11")
+    assert terminal.wait() == 0
+    engine.ok("exec", "one", "touch", "/go")
+    engine.wait_for("it goes on", lambda: engine.run("exec", "one", "cat", "/result").out == "done\n", timeout=60)
+
+
 def test_other_detach_keys(engine):
     terminal = engine.pty("run", "-it", "--detach-keys", "ctrl-a,d", "--name", "one", "base", "cat")
     terminal.send("plain\r")

@@ -3,6 +3,7 @@
 // ours stays as the parent (this process has one thread), because the new process dies with its parent.
 #include "runtime/linux/exec.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <fcntl.h>
@@ -12,6 +13,7 @@
 
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "base/record.h"
@@ -89,6 +91,39 @@ class ExecAttachment : public Attachment {
     if (output_) ::ioctl(output_.get(), TIOCSWINSZ, &size);
   }
   void signal(int number) override { send_signal(launched_.pidfd, number); }
+  void detach() override {
+    Pipe ready = make_pipe();
+    pid_t child = ::fork();
+    if (child < 0) throw_errno("fork");
+    if (child == 0) drain();
+    // Not before it has left our session: our end would hang it up.
+    ready.write.reset();
+    read_all(ready.read, 1, "who stays behind");
+  }
+
+  /// In a forked child: everything that the new process writes is read and dropped until it has ended, and its terminal
+  /// stays open.
+  [[noreturn]] void drain() {
+    ::setsid();
+    sigset_t none;
+    sigemptyset(&none);
+    ::sigprocmask(SIG_SETMASK, &none, nullptr);
+    try {
+      Fd null = open_file("/dev/null", O_RDWR);
+      for (int i = 0; i < 3; ++i) ::dup2(null.get(), i);
+      null.reset();
+      close_others();
+      for (;;) {
+        pollfd p{poll_fd().get(), POLLIN, 0};
+        ::poll(&p, 1, -1);
+        while (auto event = next())
+          if (event->kind == Kind::exited || event->kind == Kind::closed) ::_exit(0);
+      }
+    } catch (...) {
+      // Not our child: its end is known, its status is not.
+    }
+    ::_exit(0);
+  }
 
  private:
   void watch(const Fd& fd) {
@@ -97,6 +132,17 @@ class ExecAttachment : public Attachment {
     event.events = EPOLLIN;
     event.data.fd = fd.get();
     if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd.get(), &event) != 0) throw_errno("watch a stream");
+  }
+  // The caller's databases and pipes are not for who stays behind.
+  void close_others() const {
+    std::vector<int> ours = {2};
+    for (const Fd* fd : {&launched_.pidfd, &epoll_, &output_, &errors_, &input_})
+      if (*fd) ours.push_back(fd->get());
+    std::sort(ours.begin(), ours.end());
+    for (std::size_t i = 0; i < ours.size(); ++i) {
+      unsigned last = i + 1 < ours.size() ? static_cast<unsigned>(ours[i + 1]) - 1 : ~0U;
+      if (auto first = static_cast<unsigned>(ours[i]) + 1; first <= last) ::syscall(SYS_close_range, first, last, 0);
+    }
   }
   // Never blocks: what the process does not take yet waits, and the epoll wakes when it takes more.
   void flush_input() {
@@ -154,17 +200,6 @@ class ExecAttachment : public Attachment {
   bool told_ = false;
 };
 
-// In the forked child: everything that the new process writes is read and dropped, until it has ended.
-[[noreturn]] void drain(runtime::Launched launched) {
-  ExecAttachment attachment(std::move(launched));
-  for (;;) {
-    pollfd p{attachment.poll_fd().get(), POLLIN, 0};
-    ::poll(&p, 1, -1);
-    while (auto event = attachment.next())
-      if (event->kind == Attachment::Kind::exited || event->kind == Attachment::Kind::closed) ::_exit(0);
-  }
-}
-
 void put_error(RecordWriter& w, const Error& e) {
   w.put(e.code());
   w.put(e.message());
@@ -188,12 +223,10 @@ void exec_detached(const std::function<runtime::Launched()>& launch) {
   if (child == 0) {
     ::setsid();
     answer.read.reset();
-    Fd null = open_file("/dev/null", O_RDWR);
-    for (int i = 0; i < 3; ++i) ::dup2(null.get(), i);
     try {
-      runtime::Launched launched = launch();
+      ExecAttachment attachment(launch());
       answer.write.reset();
-      drain(std::move(launched));
+      attachment.drain();
     } catch (const Error& e) {
       RecordWriter w;
       put_error(w, e);

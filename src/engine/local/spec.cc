@@ -145,7 +145,9 @@ runtime::PrepareRequest LocalEngine::prepare_request(const ContainerConfig& conf
   spec.domainname = r.domainname;
   spec.annotations = r.annotations;
   auto joined = [&](const std::string& mode, std::string_view option) {
-    return running_process(mode.substr(std::string_view("container:").size()), option);
+    ProcessId process = running_process(mode.substr(std::string_view("container:").size()), option);
+    request.donors.push_back(process);
+    return process;
   };
   spec.namespaces = runtime::spec_namespaces(namespace_paths(r, joined));
   spec.cgroups_path = (r.cgroup_parent.empty() ? "/servin-" + paths_.tag : r.cgroup_parent) + "/" + config.id;

@@ -72,6 +72,7 @@ void open_namespaces(const LaunchPlan& plan, ChildSetup& child) {
       throw e.context("join a namespace");
     }
   }
+  check_donors(plan);
 }
 
 std::uint64_t clone_flags(const LaunchPlan& plan) {
@@ -89,6 +90,9 @@ class PidNamespace {
   explicit PidNamespace(const ChildSetup& child) {
     for (const auto& [flag, fd] : child.joins) {
       if (flag != CLONE_NEWPID) continue;
+      // The child is seen by the other container's processes from its first moment, and has all rights until it has
+      // given them up: none of them may look into it, also not with CAP_SYS_PTRACE of a user namespace of theirs.
+      kernel::forbid_dump();
       own_ = open_file("/proc/self/ns/pid", O_RDONLY);
       kernel::join_namespaces(fd, CLONE_NEWPID, "the pid namespace");
     }

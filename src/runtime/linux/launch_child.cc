@@ -71,6 +71,7 @@ class Child {
 
   void build_root() {
     root_.mount_root();
+    check_donors(plan_);  // of mounts
     root_.copy_up_volumes();
     root_.mount_all();
     root_.protect();
@@ -144,6 +145,14 @@ class Child {
 };
 
 }  // namespace
+
+void check_donors(const LaunchPlan& plan) {
+  for (const auto& donor : plan.donors)
+    if (!is_alive(ProcessId{donor.pid, donor.start}))
+      throw error(ErrorCode::conflict, "the container whose namespaces were to be joined has ended (pid {})", donor.pid)
+          .with_id("E-NOT-RUNNING")
+          .with_hint("start that one first");
+}
 
 void run_child(const ChildSetup& setup, Handshake& handshake) {
   try {

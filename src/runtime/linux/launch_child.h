@@ -17,6 +17,10 @@ struct ChildSetup {
   Fd in, out, err;                                  // the child's ends; closed with a terminal
 };
 
+/// Throws E-NOT-RUNNING when a process whose /proc/PID paths have just been opened is gone: its pid may have been
+/// somebody else's by then. While it is alive, the pid was its own all the time.
+void check_donors(const LaunchPlan& plan);
+
 /// Never returns; reports failures through the handshake.
 [[noreturn]] void run_child(const ChildSetup& setup, Handshake& handshake);
 

@@ -60,6 +60,23 @@ TEST_F(LaunchTest, OnlyThreeDescriptors) {
   EXPECT_EQ(r.out, "0\n1\n2\n/dev/null\n");
 }
 
+TEST_F(LaunchTest, JoinsNobodyElseThanWasMeant) {
+  Launched other = start(request({"sleep", "1000"}));
+  auto q = request({"readlink", "/proc/self/ns/net"});
+  q.rootfs.upper = dir_ + "/upper2";
+  q.rootfs.work = dir_ + "/work2";
+  for (const auto& folder : {q.rootfs.upper, q.rootfs.work}) make_dirs(folder, 0755);
+  for (auto& ns : q.spec.namespaces)
+    if (ns.type == "network") ns.path = "/proc/" + std::to_string(other.process.pid) + "/ns/net";
+  q.spec.sysctl = default_sysctls(true);
+  q.donors = {{other.process.pid, other.process.start + 1}};  // the pid is somebody else's by now
+  EXPECT_EQ(refusal(q).id(), "E-NOT-RUNNING");
+  q.donors = {other.process};
+  EXPECT_THAT(finish(start(q)).out, HasSubstr("net:["));
+  send_signal(other.pidfd, SIGKILL);
+  finish(std::move(other));
+}
+
 TEST_F(LaunchTest, ReportsMissingAndUnexecutableCommands) {
   Error e = refusal(request({"nonsense"}));
   EXPECT_EQ(e.code(), ErrorCode::not_found) << e.message();

@@ -17,10 +17,10 @@ template <typename Visit>
 void fields(auto& s, Visit&& visit)
   requires requires { s.no_new_privs; }
 {
-  visit(s.version, s.id, s.hostname, s.domainname, s.namespaces, s.lowers, s.upper, s.work, s.mount_point, s.volatile_,
-        s.root_readonly, s.copy_up, s.mounts, s.dev_defaults, s.devices, s.masked_paths, s.readonly_paths, s.sysctls,
-        s.user, s.groups, s.uid, s.gid, s.gids, s.args, s.env, s.cwd, s.umask, s.caps, s.no_new_privs, s.seccomp,
-        s.rlimits, s.has_oom_score_adj, s.oom_score_adj, s.init, s.cgroups);
+  visit(s.version, s.id, s.hostname, s.domainname, s.namespaces, s.donors, s.lowers, s.upper, s.work, s.mount_point,
+        s.volatile_, s.root_readonly, s.copy_up, s.mounts, s.dev_defaults, s.devices, s.masked_paths, s.readonly_paths,
+        s.sysctls, s.user, s.groups, s.uid, s.gid, s.gids, s.args, s.env, s.cwd, s.umask, s.caps, s.no_new_privs,
+        s.seccomp, s.rlimits, s.has_oom_score_adj, s.oom_score_adj, s.init, s.cgroups);
 }
 
 template <typename... T>
@@ -38,6 +38,8 @@ void KeyValue::write(RecordWriter& w) const { put_all(w, key, value); }
 void KeyValue::read(RecordReader& r) { get_all(r, key, value); }
 void NamespacePlan::write(RecordWriter& w) const { put_all(w, flag, path); }
 void NamespacePlan::read(RecordReader& r) { get_all(r, flag, path); }
+void DonorPlan::write(RecordWriter& w) const { put_all(w, pid, start); }
+void DonorPlan::read(RecordReader& r) { get_all(r, pid, start); }
 void MountPlan::write(RecordWriter& w) const {
   put_all(w, kind, type, source, target, options, set, clear, propagation, recursive, recursive_attributes,
           propagation_recursive);

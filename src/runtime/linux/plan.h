@@ -31,6 +31,14 @@ struct NamespacePlan {
   void read(RecordReader& r);
 };
 
+/// A process whose namespaces or files are used, by pid and start time.
+struct DonorPlan {
+  std::int32_t pid = 0;
+  std::uint64_t start = 0;
+  void write(RecordWriter& w) const;
+  void read(RecordReader& r);
+};
+
 struct MountPlan {
   enum class Kind : std::uint8_t { bind, filesystem, dev, cgroup };
   Kind kind = Kind::filesystem;
@@ -83,6 +91,7 @@ struct LaunchPlan {
   std::uint32_t version = 1;
   std::string id, hostname, domainname;
   std::vector<NamespacePlan> namespaces;
+  std::vector<DonorPlan> donors;
 
   std::vector<std::string> lowers;  // highest first
   std::string upper, work, mount_point;

@@ -237,6 +237,7 @@ Planned plan(const PrepareRequest& request, const HostFacts& facts) {
   Planned out;
   out.plan.id = request.id;
   plan_namespaces(request.spec, out.plan);
+  for (const auto& donor : request.donors) out.plan.donors.push_back({donor.pid, donor.start});
   plan_rootfs(request, out.plan);
   plan_mounts(request, out.plan);
   plan_devices(request.spec, out.plan);
