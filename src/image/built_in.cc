@@ -142,7 +142,7 @@ oci::ImageConfig base_config(const oci::Digest& diff) {
 
 void make(ImageStore& store) {
   // Of many first runs at once one makes it.
-  make_dirs(store.paths().root, 0711);
+  make_dirs(store.paths().root);
   FileLock lock = FileLock::acquire(store.paths().root + "/base.lock", "the built-in image", lock_timeout);
   if (store.database().reference(std::string(built_in_reference))) return;
   store.sweep();

@@ -13,7 +13,7 @@ constexpr std::size_t claims_limit = 64U << 20U;
 }  // namespace
 
 FileLock lock_store(const Paths& paths) {
-  make_dirs(paths.root, 0711);
+  make_dirs(paths.root);
   return FileLock::acquire(paths.root + "/store.lock", "the image store", lock_patience);
 }
 
