@@ -14,7 +14,9 @@
 #include <sys/xattr.h>
 
 #include "base/error.h"
+#include "base/sha256.h"
 #include "base/strings.h"
+#include "os/file.h"
 
 namespace servin::image {
 
@@ -166,6 +168,18 @@ std::string compare_trees(const Fd& stored, const Fd& fresh, const std::vector<s
   Fd b(::openat(fresh.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!a || !b) throw_errno("open a layer's root");
   return Comparison(unjudged).run(a, b);
+}
+
+std::string hash_file(const std::string& path, const std::function<void(std::size_t)>& progress) {
+  Fd file = open_file(path, O_RDONLY | O_NOFOLLOW);
+  ::posix_fadvise(file.get(), 0, 0, POSIX_FADV_SEQUENTIAL);
+  std::string buffer(256U << 10U, '\0');
+  Sha256 hash;
+  while (std::size_t n = read_some(file, buffer.data(), buffer.size(), path)) {
+    hash.update(std::string_view(buffer).substr(0, n));
+    if (progress) progress(n);
+  }
+  return hash.finish_hex();
 }
 
 }  // namespace servin::image

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/strings.h"
 #include "base/time.h"
+#include "image/compare.h"
 #include "image/intake_job.h"
 #include "image/planned.h"
 #include "image/unpack.h"
@@ -149,6 +150,7 @@ void Intake::look_for_known() {
     }
     job->have_layer = !job->chain.empty() && store_.layers().has(job->chain);
     job->settled = job->done() && known.chains.contains(job->chain.hex());
+    job->verify = options_.verify_known && (job->have_blob || job->have_layer);
     if (!job->done()) total_ += job->source.size;
   }
 }
@@ -169,6 +171,8 @@ std::unique_ptr<archive::ByteSource> Intake::pipeline(Job& job, const Fd& blob) 
 
 void Intake::run(Job& job, std::size_t number) {
   Fd blob;
+  if (job.verify && job.have_blob && hash_file(store_.paths().blob(job.taken.digest.hex())) != job.taken.digest.hex())
+    job.have_blob = job.settled = false;  // written again, over the damaged one
   if (!job.have_blob) {
     job.blob_file = lease_.scratch().path() + "/blob-" + std::to_string(number);
     blob = open_file(job.blob_file, O_WRONLY | O_CREAT | O_EXCL, 0600);
@@ -179,7 +183,7 @@ void Intake::run(Job& job, std::size_t number) {
   extract.owners = ::geteuid() == 0;
   if (job.source.whole_root) extract.whiteouts = archive::WhiteoutForm::plain;
   auto tar = pipeline(job, blob);
-  if (!job.have_layer) {
+  if (!job.have_layer || job.verify) {
     job.unpack = store_.layers().begin();
     job.result = unpack_layer(*tar, job.unpack->dir(), extract);
   }
@@ -240,6 +244,24 @@ std::vector<std::string> Intake::stack(const std::vector<oci::Digest>& diff_ids)
   return names;
 }
 
+void Intake::keep_layer(Job& job) {
+  LayerStore& layers = store_.layers();
+  if (job.have_layer && layers.has(job.chain)) {
+    std::string difference = compare_trees(layers.open(job.chain), job.unpack->dir());
+    if (difference.empty()) return;
+    if (auto users = store_.running_on(job.chain); !users.empty()) {
+      // Without its files under them they would break in other ways.
+      log::warn("layer {} is damaged ({}) and stays while {} run on it: stop them, then load again", job.chain.str(),
+                difference, join(users, ", "));
+      return;
+    }
+    log::info("layer {} was damaged ({}): unpacked again", job.chain.str(), difference);
+    layers.remove(job.chain);
+    job.settled = false;
+  }
+  job.unpack->commit(job.chain, job.taken.diff, job.result.bytes);
+}
+
 std::vector<Loaded> Intake::commit(const std::vector<FinishedImage>& images) {
   report("storing", total_, total_, false);
   for (auto& job : jobs_)
@@ -252,7 +274,7 @@ std::vector<Loaded> Intake::commit(const std::vector<FinishedImage>& images) {
   make_dirs(store_.paths().blobs());
   for (auto& job : jobs_) {
     if (!job->blob_file.empty()) rename_path(job->blob_file, store_.paths().blob(job->taken.digest.hex()));
-    if (job->unpack) job->unpack->commit(job->chain, job->taken.diff, job->result.bytes);
+    if (job->unpack) keep_layer(*job);
     job->unpack.reset();
     all_settled = all_settled && job->settled;
   }

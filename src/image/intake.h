@@ -71,6 +71,7 @@ class Intake {
   std::unique_ptr<archive::ByteSource> pipeline(Job& job, const Fd& blob);
   static void check(Job& job);
   void inherit();
+  void keep_layer(Job& job);
   std::vector<std::string> stack(const std::vector<oci::Digest>& diff_ids);
   void remember(const FinishedImage& image, std::vector<Loaded>& loaded);
 

@@ -16,13 +16,14 @@ struct Intake::Job {
   TakenLayer taken;
   bool have_blob = false;   // in the store, with the diff id that it was found to have
   bool have_layer = false;  // unpacked in the store
+  bool verify = false;      // what is there is compared with what comes
   bool inherited = false;
   Sha256 stored_hash, diff_hash;
   std::string blob_file;  // in the scratch folder; empty when the store has it
   std::unique_ptr<LayerStore::Unpack> unpack;
   archive::ExtractResult result;
   bool settled = false;  // both, and an image of the store needs them: they are on the disk for certain
-  bool done() const { return have_blob && have_layer; }
+  bool done() const { return have_blob && have_layer && !verify; }
 };
 
 /// A blob that an image of the store uses. Which diff id a blob has was checked when it came in; what an archive says

@@ -186,19 +186,30 @@ void protect_built_in(PlannedImage& image) {
   log::warn("{} is the built-in image's name: the archive's image does not get it", built_in_reference);
 }
 
-/// An image whose layers are all there needs no reading, unless the archive has another manifest for it to keep.
+/// An image whose layers are all there needs nothing new, unless the archive has another manifest for it to keep.
 bool is_complete(ImageStore& store, const PlannedImage& image) {
   auto row = store.database().image(oci::Digest::of(image.config).str());
   if (!row || (!image.manifest.empty() && row->manifest_json != image.manifest)) return false;
   return store.is_whole(*row);
 }
 
+/// Can the archive's layers be compared with those of the complete image? Only in the form in which the store has them.
+bool is_comparable(ImageStore& store, const PlannedImage& image) {
+  if (!image.manifest.empty()) return true;
+  auto row = store.database().image(oci::Digest::of(image.config).str());
+  if (!row) return false;
+  std::vector<oci::Descriptor> layers = oci::parse_manifest(row->manifest_json).layers;
+  return std::ranges::equal(layers, image.parsed.diff_ids, {}, &oci::Descriptor::digest);
+}
+
 std::vector<Loaded> load_images(ImageStore& store, std::vector<PlannedImage> images, Intake& intake) {
   std::vector<std::optional<std::size_t>> numbers;
+  std::vector<bool> complete;
   for (PlannedImage& image : images) {
     protect_built_in(image);
     intake.claim(image);
-    if (is_complete(store, image)) {
+    complete.push_back(is_complete(store, image));
+    if (complete.back() && !is_comparable(store, image)) {
       numbers.emplace_back();
     } else {
       numbers.emplace_back(intake.plan(std::move(image.layers)));
@@ -220,7 +231,7 @@ std::vector<Loaded> load_images(ImageStore& store, std::vector<PlannedImage> ima
     done.diff_ids = image.parsed.diff_ids;
     if (!image.manifest.empty()) {
       done.manifest = image.manifest;
-    } else if (numbers[i]) {
+    } else if (!complete[i]) {
       done.manifest = make_manifest(image.config, taken);
     } else {
       done.manifest = store.database().image(oci::Digest::of(image.config).str())->manifest_json;
@@ -232,9 +243,11 @@ std::vector<Loaded> load_images(ImageStore& store, std::vector<PlannedImage> ima
 
 }  // namespace
 
-std::vector<Loaded> load(ImageStore& store, const Fd& archive, const std::string& path, const LoadOptions& options,
+std::vector<Loaded> load(ImageStore& store, const Fd& archive, const std::string& path, const LoadOptions& wanted,
                          const ProgressSink& progress) {
   try {
+    LoadOptions options = wanted;
+    options.verify_known = true;  // the bytes are here
     store.sweep();
     // What a power cut left half written in the store has no image yet; nobody may mistake it for whole.
     store.collect_garbage(false);

@@ -27,6 +27,8 @@ struct LoadOptions {
   std::uint64_t max_bytes = 0;       // unpacked, per layer; 0 = archive::ExtractLimits'
   std::vector<std::string> changes;  // for a root file system's tar: "CMD ...", "ENV K=V" (image/changes.h)
   std::string message;               // its history's comment
+  /// Layers that the store has are read all the same and compared: a damaged one is replaced, not used again.
+  bool verify_known = false;
 };
 
 struct Loaded {

@@ -83,6 +83,12 @@ class ImageStore {
   /// chain ids), given the ids of the images that are there; what it throws keeps everything.
   using UsedBeside = std::function<std::vector<std::string>(const std::set<std::string>& images)>;
   void keep_used(UsedBeside used_beside) { used_beside_ = std::move(used_beside); }
+  /// Names of the containers that run on a layer: it cannot be replaced under them.
+  using RunningOn = std::function<std::vector<std::string>(const oci::Digest& chain)>;
+  void know_running(RunningOn running_on) { running_on_ = std::move(running_on); }
+  std::vector<std::string> running_on(const oci::Digest& chain) const {
+    return running_on_ ? running_on_(chain) : std::vector<std::string>();
+  }
   /// Are all its blobs and layers there (by name; verify() looks inside)?
   bool is_whole(const state::ImageRow& row);
   /// What killed processes left: scratch folders, and then what was on its way into the store. Every command that
@@ -119,6 +125,7 @@ class ImageStore {
   state::Database& db_;
   LayerStore& layers_;
   UsedBeside used_beside_;
+  RunningOn running_on_;
 };
 
 }  // namespace servin::image

@@ -107,7 +107,7 @@ class Verifier {
     try {
       if (!path_exists(path)) {
         problem = "is not there";
-      } else if (hash_file(path) != hex) {
+      } else if (hash_file(path, [this](std::size_t n) { count(n); }) != hex) {
         problem = "does not have its digest";
       }
     } catch (const Error& e) {
@@ -120,18 +120,6 @@ class Verifier {
     // Out of the way, so that the next load writes it anew.
     move_to_trash(store_.paths(), path);
     finding.repaired = false;
-  }
-
-  std::string hash_file(const std::string& path) {
-    Fd file = open_file(path, O_RDONLY | O_NOFOLLOW);
-    ::posix_fadvise(file.get(), 0, 0, POSIX_FADV_SEQUENTIAL);
-    Sha256 hash;
-    while (std::size_t n = read_some(file, buffer_.data(), buffer_.size(), path)) {
-      hash.update(buffer_.data(), n);
-      done_ += n;
-      report("checking", false);
-    }
-    return hash.finish_hex();
   }
 
   /// Unpacks the blob once more beside the layer and compares the two trees.
@@ -155,7 +143,11 @@ class Verifier {
       if (!repair_) damaged_.insert(layer.chain);
       Finding& finding = add(object, difference, "servin system doctor --repair");
       if (!repair_) return;
-      // A container that runs on the damaged folder keeps it until it ends.
+      if (auto users = store_.running_on(layer.chain); there && !users.empty()) {
+        // Without its files under them they would break in other ways.
+        finding.fix = "stop " + join(users, ", ") + ", then: servin system doctor --repair";
+        return;
+      }
       if (there) layers.remove(layer.chain);
       fresh->commit(layer.chain, layer.diff, result.bytes);
       finding.repaired = true;
@@ -217,6 +209,11 @@ class Verifier {
     return result_.findings.emplace_back(Finding{std::move(object), std::move(detail), std::move(fix), false});
   }
 
+  void count(std::size_t bytes) {
+    done_ += bytes;
+    report("checking", false);
+  }
+
   void report(const char* step, bool finished) {
     if (!progress_) return;
     std::int64_t time = monotonic_ns();
@@ -233,7 +230,6 @@ class Verifier {
   std::set<oci::Digest> chains_, damaged_;
   std::set<std::string> bad_blobs_;
   Verified result_;
-  std::string buffer_ = std::string(256U << 10U, '\0');
   std::atomic<std::uint64_t> done_ = 0;
   std::uint64_t total_ = 0;
   std::int64_t reported_ = 0;

@@ -47,6 +47,36 @@ TEST_F(VerifyTest, EveryFlippedBitOfABlobIsFound) {
   EXPECT_EQ(findings().at(0).detail, "is not there");
 }
 
+TEST_F(VerifyTest, LoadingAgainCuresByItself) {
+  std::string archive = tar_of(layout_of({{"app:1", &sample_}}));
+  std::string blob = paths_.blob(oci::Digest::of(sample_.stored[0]).hex());
+  std::string bytes = sample_.stored[0];
+  bytes[bytes.size() / 2] ^= 1;  // of the same size
+  write_file(blob, bytes);
+  load_bytes(archive);
+  EXPECT_TRUE(findings().empty());
+  write_file(layer_ + "/etc/a", std::string(2999, 'a') + "b");
+  ASSERT_EQ(findings().size(), 1U);
+  load_bytes(archive);
+  EXPECT_TRUE(findings().empty());
+  EXPECT_EQ(content("app:1", "etc/a"), std::string(3000, 'a'));
+  EXPECT_TRUE(list_dir(paths_.tmp()).empty());
+}
+
+TEST_F(VerifyTest, ALayerIsNotReplacedUnderARunningContainer) {
+  store_->know_running([](const oci::Digest&) { return std::vector<std::string>{"web"}; });
+  write_file(layer_ + "/etc/a", "damaged");
+  auto found = findings(true);
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_FALSE(found[0].repaired);
+  EXPECT_NE(found[0].fix.find("web"), std::string::npos);
+  load_bytes(tar_of(layout_of({{"app:1", &sample_}})));
+  EXPECT_EQ(content("app:1", "etc/a"), "damaged");
+  store_->know_running([](const oci::Digest&) { return std::vector<std::string>(); });
+  load_bytes(tar_of(layout_of({{"app:1", &sample_}})));
+  EXPECT_TRUE(findings().empty());
+}
+
 TEST_F(VerifyTest, ADamagedBlobTakesItsImageAlongAndLoadingCuresIt) {
   std::string path = paths_.blob(oci::Digest::of(sample_.stored[0]).hex());
   write_file(path, "damaged");

@@ -221,3 +221,17 @@ def test_flipped_bits(engine, where):
             engine.ok("load", "-i", archive)  # a blob that was thrown away comes back with its archive
         healthy.check("--verify")
         assert engine.ok("run", "--rm", "small:1", "cat", "/etc/motd", "/data/f0").out == "third\nchanged\n"
+
+
+@pytest.mark.parametrize("where", ["blobs/sha256", "snapshots"])
+def test_loading_again_cures_flipped_bits(engine, where):
+    """Without a word about it from anybody: what would be used again is compared with what comes."""
+    archive, _ = small_image(engine)
+    engine.ok("load", "-i", archive)
+    healthy = Healthy(engine)
+    chance = random.Random(SEED)
+    files = [path for path in files_below(f"{engine.root}/{where}") if where != "snapshots" or "/fs/" in path]
+    for path in chance.sample(files, min(3, len(files))):
+        flip(path, chance.randrange(os.path.getsize(path)))
+    engine.ok("load", "-i", archive)
+    healthy.check("--verify")

@@ -16,6 +16,15 @@ LocalEngine::LocalEngine(Paths paths)
     }
     return chains;
   });
+  images_.know_running([this](const oci::Digest& chain) {
+    std::vector<std::string> names;
+    for (const auto& row : db_.containers()) {
+      if (row.config_json.find(chain.hex()) == std::string::npos) continue;
+      Status status = observe(row).status;
+      if (status == Status::running || status == Status::paused) names.push_back(row.name);
+    }
+    return names;
+  });
 }
 
 void LocalEngine::drop_unused_layers(const std::string& image_id) {
