@@ -22,6 +22,7 @@ SOURCE = HERE.parents[1]
 sys.path[:0] = [str(HERE), str(SOURCE / "tests")]
 
 import engines  # noqa: E402
+import places  # noqa: E402
 import rows  # noqa: E402
 from measure import Failed, Runner, hybrid, median, percentile  # noqa: E402
 from support.images import Images  # noqa: E402
@@ -31,39 +32,75 @@ class Bench:
     """The parties of this run and the folder of their state."""
 
     def __init__(self, options):
-        self.folder = os.path.realpath(tempfile.mkdtemp(prefix="servin-bench-"))
+        self.top = os.path.realpath(tempfile.mkdtemp(prefix="servin-bench-"))
+        self.folder = f"{self.top}/disk"
         self.images = Images()
+        self._places = [places.Disk(f"{self.top}/disk.img", self.folder)]
+        self._places[0].renew()
         environment = {name: value for name, value in os.environ.items() if not name.startswith("SERVIN_")}
         environment["HOME"] = f"{self.folder}/home"
         os.mkdir(environment["HOME"])
-        given = dict(peer.split("=", 1) for peer in options.peer)
+        self._given = dict(peer.split("=", 1) for peer in options.peer)
+        self._wanted = options.peers.split(",")
+        self._memory = {name: self._add_memory(point) for name, point in (
+            ("servin", f"{self.folder}/servin/root/run"), ("servin-hybrid", f"{self.folder}/servin-hybrid/root/run"),
+            ("podman", f"{self.top}/podman"), ("crun", f"{self.top}/crun"), ("runc", f"{self.top}/runc"))}
         self.host = Runner("host", environment)
         self.view = Runner("v1", environment) if hybrid() else self.host
         self._servins, self._engines, self._importers, self._runtimes, self._tools = [], [], [], [], {}
-        self._make_parties(options, given)
+        self._daemon = None
+        try:
+            self._make_parties(options)
+        except BaseException:
+            self.close()
+            raise
 
-    def _make_parties(self, options, given):
+    def _add_memory(self, point):
+        self._places.append(places.Memory(point))
+        return point
+
+    def _find(self, name):
+        return engines.find_program(name, self._given) if name in self._wanted else None
+
+    def import_disk(self, name, runner):
+        """For what `name` imports; renewed before each time."""
+        disk = places.Disk(f"{self.top}/{name}-import.img", f"{self.top}/{name}-import", runner)
+        self._places.append(disk)
+        return disk
+
+    def _make_parties(self, options):
         self._servins.append(engines.Servin("servin", options.servin, self.view, f"{self.folder}/servin"))
         if self.view is not self.host:
             self._servins.append(engines.Servin("servin (hybrid)", options.servin, self.host, f"{self.folder}/servin-hybrid"))
-        self._importers.append(engines.Servin("servin", options.servin, self.host, f"{self.folder}/servin-import"))
-        crun = engines.find_program("crun", given)
-        runc = engines.find_program("runc", given)
-        podman = engines.find_program("podman", given)
+        disk = self.import_disk("servin", self.host)
+        self._importers.append((engines.Servin("servin", options.servin, self.host, disk.point), disk))
+        crun, runc, podman = self._find("crun"), self._find("runc"), self._find("podman")
         if podman and (crun or runc):
-            self._engines.append(engines.Podman("podman", podman, self.view, f"{self.folder}/podman", crun or runc))
-            self._importers.append(engines.Podman("podman", podman, self.view, f"{self.folder}/podman-import", crun or runc))
-        docker = engines.find_program("docker", given)
-        if docker and engines.docker_answers(docker):
-            self._engines.append(engines.Docker("docker", docker, self.host, f"{self.folder}/docker"))
+            memory = self._memory["podman"]
+            self._engines.append(engines.Podman("podman", podman, self.view, f"{self.folder}/podman", memory, crun or runc))
+            disk = self.import_disk("podman", self.view)
+            self._importers.append((engines.Podman("podman", podman, self.view, disk.point, f"{memory}/import", crun or runc), disk))
+        self._add_docker()
         for name, program in (("crun", crun), ("runc", runc)):
             if program:
-                self._runtimes.append(engines.OciRuntime(name, program, self.view, f"{self.folder}/{name}", self.images.path("busybox", "rootfs.tar")))
+                rootfs = self.images.path("busybox", "rootfs.tar")
+                self._runtimes.append(engines.OciRuntime(name, program, self.view, f"{self.folder}/{name}", self._memory[name], rootfs))
         for name in ("umoci", "skopeo"):
-            program = engines.find_program(name, given)
+            program = self._find(name)
             if program:
                 self._tools[name] = engines.Party(name, program, self.host)
                 self._tools[name].engine = name
+
+    def _add_docker(self):
+        docker = self._find("docker")
+        if not docker or not engines.find_program("dockerd", {}):
+            return
+        self._daemon = engines.DockerDaemon(f"{self.folder}/docker")
+        problem = self._daemon.wait(docker)
+        if problem:
+            self.say(f"docker: its daemon does not start: {problem}")
+        else:
+            self._engines.append(engines.Docker("docker", docker, self.host, f"{self.folder}/docker", self._daemon))
 
     def servins(self):
         return self._servins
@@ -75,7 +112,7 @@ class Bench:
         return [*self._servins, *self._engines]
 
     def importers(self):
-        """Engines with a store of their own that may be emptied; docker's daemon has only one."""
+        """Pairs of an engine and the disk that its store lies on; docker's daemon has only one store."""
         return self._importers
 
     def runtimes(self):
@@ -100,10 +137,15 @@ class Bench:
     def close(self):
         for party in self.engines():
             party.remove_all()
+        if self._daemon:
+            self._daemon.close()
+        for place in reversed(self._places[1:]):
+            place.drop()
         self.view.close()
         self.host.close()
         rows.unmount_below(self.folder)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self._places[0].drop()
+        shutil.rmtree(self.top, ignore_errors=True)
 
 
 # --- measuring a row
@@ -196,12 +238,13 @@ def parse():
     parser.add_argument("--rows", default="*", metavar="PATTERNS", help="rows to measure, for example 'RUN-*,MEM-1'; default all")
     parser.add_argument("--rounds", type=int, metavar="N", help="measured rounds of each row (default: the row's own)")
     parser.add_argument("--peer", action="append", default=[], metavar="NAME=PATH", help="another podman, docker, crun, runc, skopeo or umoci")
+    parser.add_argument("--peers", default="podman,docker,crun,runc,skopeo,umoci", metavar="NAMES", help="only these (default: all that are installed)")
     parser.add_argument("--servin", default=str(SOURCE / "build/release/bin/servin"), metavar="PATH", help="the program to measure")
     parser.add_argument("--json", metavar="FILE", help="write everything that was measured")
     parser.add_argument("--list", action="store_true", help="only name the rows")
     options = parser.parse_args()
     for peer in options.peer:
-        if peer.partition("=")[0] not in ("podman", "docker", "crun", "runc", "skopeo", "umoci") or not os.access(peer.partition("=")[2], os.X_OK):
+        if peer.partition("=")[0] not in parser.get_default("peers").split(",") or not os.access(peer.partition("=")[2], os.X_OK):
             parser.error(f"--peer {peer}: NAME=PATH with one of podman, docker, crun, runc, skopeo, umoci and a program")
     return options
 

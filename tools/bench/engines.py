@@ -6,6 +6,11 @@ import pathlib
 import shutil
 import subprocess
 import tarfile
+import time
+
+from measure import Failed
+
+SCRIPTS = pathlib.Path(__file__).resolve().parents[1]
 
 
 def version_of(argv):
@@ -65,9 +70,6 @@ class Servin(ContainerEngine):
     def base(self):
         return [self.program, "--root", f"{self.folder}/root"]
 
-    def drop_images(self):
-        self.runner.try_run(self.argv("image", "prune", "--all", "--force"))
-
     def supervisor(self, name):
         """The pid of the shim: the parent of the container's process."""
         found = json.loads(subprocess.run(self.argv("inspect", name), env=self.runner.env, capture_output=True, text=True, check=True).stdout)
@@ -82,19 +84,16 @@ class Podman(ContainerEngine):
     limits, which a host without CAP_SYS_RESOURCE refuses."""
     engine = "podman"
 
-    def __init__(self, name, program, runner, folder, runtime):
+    def __init__(self, name, program, runner, folder, memory, runtime):
         super().__init__(name, program, runner, folder)
-        self.runtime = runtime
+        self.memory, self.runtime = memory, runtime
 
     def base(self):
-        state = ["--root", f"{self.folder}/root", "--runroot", f"{self.folder}/run", "--tmpdir", f"{self.folder}/tmp"]
+        state = ["--root", f"{self.folder}/root", "--runroot", f"{self.memory}/run", "--tmpdir", f"{self.memory}/tmp"]
         return [self.program, *state, "--storage-driver", "overlay", "--cgroup-manager", "cgroupfs", "--events-backend", "none", "--runtime", self.runtime]
 
     def run_options(self):
         return ["--network", "none", "--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"]
-
-    def drop_images(self):
-        self.runner.try_run(self.argv("rmi", "-a", "-f"))
 
     def supervisor(self, name):
         found = json.loads(subprocess.run(self.argv("inspect", name), env=self.runner.env, capture_output=True, text=True, check=True).stdout)
@@ -104,23 +103,78 @@ class Podman(ContainerEngine):
         self.runner.try_run(self.argv("rm", "-f", "-t0", "-a"))
 
 
+class DockerDaemon:
+    """A daemon of this run's own (tools/private-dockerd.sh)."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        os.makedirs(folder)
+        self.socket = f"unix://{folder}/docker.sock"
+        self.group = f"servin-bench-{os.getpid()}"
+        self._process = subprocess.Popen([str(SCRIPTS / "private-dockerd.sh"), folder, self.group], stdin=subprocess.DEVNULL, process_group=0)
+
+    def wait(self, program):
+        """None, or why it does not answer."""
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and self._process.poll() is None:
+            if subprocess.run([program, "-H", self.socket, "version"], capture_output=True, timeout=20, check=False).returncode == 0:
+                return None
+            time.sleep(0.2)
+        log = pathlib.Path(self.folder, "dockerd.log")
+        return log.read_text(errors="replace")[-600:].strip() if log.exists() else "no log"
+
+    def host_pid(self, pid):
+        """It has a pid namespace of its own: the process with this number there, in our control groups."""
+        for status in pathlib.Path("/proc").glob("[0-9]*/status"):
+            try:
+                numbers = next(line for line in status.read_text(errors="replace").splitlines() if line.startswith("NSpid:")).split()[1:]
+                ours = len(numbers) > 1 and numbers[1] == str(pid) and self.group in status.with_name("cgroup").read_text(encoding="utf-8")
+            except (OSError, StopIteration):
+                continue
+            if ours:
+                return int(numbers[0])
+        raise Failed(f"process {pid} of docker is not to be seen")
+
+    def close(self):
+        self._process.terminate()
+        try:
+            self._process.wait(20)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        for hierarchy in pathlib.Path("/sys/fs/cgroup").iterdir():
+            for place in (hierarchy, hierarchy.parent):
+                for folder, _, _ in os.walk(place / self.group, topdown=False):
+                    try:
+                        os.rmdir(folder)
+                    except OSError:
+                        pass
+
+
 class Docker(ContainerEngine):
-    """Only when its daemon answers. It is somebody's daemon: only what this run made there is touched."""
+    """With a daemon of the bench's own."""
     engine = "docker"
 
-    def __init__(self, name, program, runner, folder):
+    def __init__(self, name, program, runner, folder, daemon):
         super().__init__(name, program, runner, folder)
-        self.label = f"servin-bench={os.getpid()}"
+        self.daemon = daemon
+
+    def base(self):
+        return [self.program, "-H", self.daemon.socket]
 
     def run_options(self):
-        return ["--network", "none", "--label", self.label]
+        return ["--network", "none"]
+
+    def version(self):
+        server = subprocess.run(self.argv("version", "--format", "{{.Server.Version}}"), capture_output=True, text=True, check=False).stdout
+        return f"{super().version()}; daemon {server.strip()}"
 
     def supervisor(self, name):
         pid = subprocess.run(self.argv("inspect", "-f", "{{.State.Pid}}", name), capture_output=True, text=True, check=True).stdout
-        return parent_of(int(pid))
+        return parent_of(self.daemon.host_pid(int(pid)))
 
     def remove_all(self):
-        ids = subprocess.run(self.argv("ps", "-aq", "--filter", f"label={self.label}"), capture_output=True, text=True, check=False).stdout.split()
+        ids = subprocess.run(self.argv("ps", "-aq"), capture_output=True, text=True, check=False).stdout.split()
         if ids:
             self.runner.try_run(self.argv("rm", "-f", *ids))
 
@@ -128,12 +182,12 @@ class Docker(ContainerEngine):
 class OciRuntime(Party):
     """crun or runc on a bundle made from the same root file system."""
 
-    def __init__(self, name, program, runner, folder, rootfs_tar):
+    def __init__(self, name, program, runner, folder, memory, rootfs_tar):
         super().__init__(name, program, runner)
         self.engine = name
         self.folder = folder
         self.bundle = f"{folder}/bundle"
-        self.state = f"{folder}/state"
+        self.state = memory
         self._count = 0
         os.makedirs(f"{self.bundle}/rootfs", exist_ok=True)
         with tarfile.open(rootfs_tar) as tar:
@@ -174,10 +228,3 @@ def parent_of(pid):
 def find_program(name, given):
     path = given.get(name) or shutil.which(name)
     return path if path and os.access(path, os.X_OK) else None
-
-
-def docker_answers(program):
-    try:
-        return subprocess.run([program, "version", "--format", "{{.Server.Version}}"], capture_output=True, timeout=10, check=False).returncode == 0
-    except (OSError, subprocess.TimeoutExpired):
-        return False

@@ -3,7 +3,6 @@
 contender does one measured step at a time, so that the rounds of all parties interleave."""
 import dataclasses
 import os
-import shutil
 import subprocess
 import time
 from collections.abc import Callable
@@ -171,57 +170,49 @@ def inspect_one(bench):
 # --- IMP
 
 def importing(image, form):
-    """Each step loads into a store without images, layers unpacked; what the step before wrote is on disk by then."""
+    """Each step loads into an empty store on a file system made for it (places.py), layers unpacked."""
     def make(bench):
         archive = bench.images.path(image, form)
-        for party in bench.importers():
-            def before(party=party):
-                party.drop_images()
-                os.sync()
-
-            yield Contender(party, lambda party=party: milliseconds(party, party.argv("load", "-i", archive)), before, close=party.drop_images)
+        for party, disk in bench.importers():
+            yield on_new_disk(party, party.argv("load", "-i", archive), disk)
         if form.startswith("oci"):
             yield from unpacking(bench, image)
         yield from copying(bench, image, form, archive)
     return make
 
 
+def on_new_disk(party, argv, disk):
+    def before():
+        disk.renew()
+        os.sync()
+
+    return Contender(party, lambda: milliseconds(party, argv), before, disk.drop, disk.drop)
+
+
 def unpacking(bench, image):
     umoci = bench.tool("umoci")
     if umoci:
-        target = f"{bench.folder}/unpacked"
-        argv = [umoci.program, "unpack", "--image", f"{bench.images.layout(image)}:{image}", target]
-
-        def before():
-            shutil.rmtree(target, ignore_errors=True)
-            os.sync()
-
-        yield Contender(umoci, lambda: milliseconds(umoci, argv), before, close=before)
+        disk = bench.import_disk("umoci", umoci.runner)
+        yield on_new_disk(umoci, [umoci.program, "unpack", "--image", f"{bench.images.layout(image)}:{image}", f"{disk.point}/bundle"], disk)
 
 
 def copying(bench, image, form, archive):
     """skopeo into a containers-storage of its own: podman's storage without podman."""
     skopeo = bench.tool("skopeo")
     if skopeo and not form.endswith(".zst"):
-        store = f"{bench.folder}/skopeo"
+        disk = bench.import_disk("skopeo", skopeo.runner)
         kind = "docker-archive" if form.startswith("docker") else "oci-archive"
-        target = f"containers-storage:[overlay@{store}/root+{store}/run]localhost/bench:1"
-        argv = [skopeo.program, "--insecure-policy", "copy", "-q", f"{kind}:{archive}", target]
-
-        def before():
-            bench.unmount_below(store)
-            shutil.rmtree(store, ignore_errors=True)
-            os.sync()
-
-        yield Contender(skopeo, lambda: milliseconds(skopeo, argv), before, close=before)
+        target = f"containers-storage:[overlay@{disk.point}/root+{disk.point}/run]localhost/bench:1"
+        yield on_new_disk(skopeo, [skopeo.program, "--insecure-policy", "copy", "-q", f"{kind}:{archive}", target], disk)
 
 
 def removing(image):
     def make(bench):
         archive = bench.images.path(image, "docker.tar")
-        for party in bench.importers():
+        for party, disk in bench.importers():
+            disk.renew()
             argv = party.argv("rmi", image)
-            yield Contender(party, lambda party=party, argv=argv: milliseconds(party, argv), before=lambda party=party: party.load(archive))
+            yield Contender(party, lambda party=party, argv=argv: milliseconds(party, argv), before=lambda party=party: party.load(archive), close=disk.drop)
     return make
 
 
