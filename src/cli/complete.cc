@@ -253,8 +253,8 @@ class EngineNames final : public NameSource {
 
   std::vector<Suggestion> containers(bool running_only) override {
     std::vector<Suggestion> names;
-    for (const engine::Container& c : context_.engine().list({.all = !running_only, .filters = {}, .last = 0})) {
-      names.push_back({c.name(), std::string(engine::to_string(c.state.status))});
+    for (engine::ContainerName& c : context_.engine().container_names(running_only)) {
+      names.push_back({std::move(c.name), std::string(engine::to_string(c.status))});
     }
     return names;
   }

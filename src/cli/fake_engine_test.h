@@ -48,6 +48,12 @@ class FakeEngine : public engine::Engine {
     }
     return shown;
   }
+  std::vector<engine::ContainerName> container_names(bool running_only) override {
+    std::vector<engine::ContainerName> names;
+    for (const auto& c : list({.all = !running_only, .filters = {}, .last = 0}))
+      names.push_back({c.name(), c.state.status});
+    return names;
+  }
   engine::Container inspect(const std::string& name) override { return find(name); }
   engine::ContainerSize size(const std::string&) override { return {1000, 2000000}; }
   std::string inspect_json(const std::string& name, bool) override {

@@ -78,6 +78,8 @@ class Engine {
   virtual void remove(const std::string& container, bool force, bool volumes) = 0;
   virtual void rename(const std::string& container, const std::string& name) = 0;
   virtual std::vector<Container> list(const ContainerFilter& filter) = 0;
+  /// Names and what they do, for a shell's completion: no record is read and nothing is settled.
+  virtual std::vector<ContainerName> container_names(bool running_only) = 0;
   virtual Container inspect(const std::string& container) = 0;
   virtual ContainerSize size(const std::string& container) = 0;
   /// Docker's `inspect` shape as JSON text (one object).

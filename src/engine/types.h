@@ -141,6 +141,11 @@ struct Container {
   std::string name() const { return config.request.name; }
 };
 
+struct ContainerName {
+  std::string name;
+  Status status = Status::created;
+};
+
 struct ContainerFilter {
   bool all = false;  // also those that do not run
   /// key -> values, as `--filter key=value`: values of one key are alternatives, keys all hold. Keys: id name label

@@ -100,6 +100,15 @@ std::vector<ContainerRow> Database::containers() {
   return read_containers(s);
 }
 
+std::vector<ContainerRow> Database::container_heads() {
+  Connection* db = run_if_there();
+  if (db == nullptr) return {};
+  Statement s(*db,
+              "SELECT id, name, image_id, '', created, auto_remove, durable, creator, last_state FROM containers "
+              "ORDER BY created DESC, id");
+  return read_containers(s);
+}
+
 std::vector<std::string> Database::container_names() {
   std::vector<std::string> names;
   Connection* db = run_if_there();

@@ -132,6 +132,8 @@ class Database {
   std::optional<ContainerRow> container_by_name(const std::string& name);
   std::vector<ContainerRow> containers_by_prefix(const std::string& id_prefix);  // at most 2
   std::vector<ContainerRow> containers();
+  /// As containers(), without config_json: most of a row's bytes.
+  std::vector<ContainerRow> container_heads();
   std::vector<std::string> container_names();
   std::vector<std::string> container_ids();
   std::vector<std::string> containers_of_image(const std::string& image_id);

@@ -133,6 +133,17 @@ std::vector<Container> LocalEngine::list(const ContainerFilter& filter) {
   return result;
 }
 
+std::vector<ContainerName> LocalEngine::container_names(bool running_only) {
+  std::vector<ContainerName> names;
+  for (auto& row : db_.container_heads()) {
+    Status status = observe(row).status;
+    bool up = status == Status::running || status == Status::paused;
+    // A --rm container that has ended goes with the next command.
+    if (running_only ? up : up || !row.auto_remove) names.push_back({std::move(row.name), status});
+  }
+  return names;
+}
+
 Container LocalEngine::inspect(const std::string& text) {
   Row row = find(text);
   ContainerState state;

@@ -40,6 +40,7 @@ class LocalEngine : public Engine {
   void remove(const std::string& container, bool force, bool volumes) override;
   void rename(const std::string& container, const std::string& name) override;
   std::vector<Container> list(const ContainerFilter& filter) override;
+  std::vector<ContainerName> container_names(bool running_only) override;
   Container inspect(const std::string& container) override;
   ContainerSize size(const std::string& container) override;
   std::string inspect_json(const std::string& container, bool with_size) override;
