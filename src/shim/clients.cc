@@ -146,6 +146,7 @@ void Clients::dispatch(One& c, std::string_view message) {
     auto columns = r.get<std::uint16_t>();
     return events_.resize(rows, columns);
   }
+  if (kind == ToShim::released && c.spawner) return events_.released();
   drop(c);
 }
 

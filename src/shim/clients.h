@@ -22,6 +22,8 @@ class ClientEvents {
   /// `spawner`: by the connection that the container was started with.
   virtual void close_input(bool spawner) = 0;
   virtual void resize(std::uint16_t rows, std::uint16_t columns) = 0;
+  /// By the spawner: it has dropped the container's record.
+  virtual void released() = 0;
 };
 
 class Clients {
@@ -33,6 +35,7 @@ class Clients {
 
   /// The spawner stays connected: gets all output that it wants, loses none of it.
   void add_spawner(Fd socket, const Subscription& wants);
+  bool has_spawner() const { return static_cast<bool>(clients_[0].fd); }
   /// Takes waiting connections of the same user.
   void accept(const Fd& listener);
 

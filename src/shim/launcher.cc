@@ -2,6 +2,7 @@
 #include "shim/launcher.h"
 
 #include "runtime/host/launch.h"
+#include "runtime/linux/cgroup.h"
 #include "runtime/linux/launch.h"
 
 namespace servin::shim {
@@ -19,6 +20,10 @@ runtime::Launched RuntimeLauncher::launch(const std::string& plan, const SpawnRe
 bool RuntimeLauncher::oom_killed(const std::string& plan) {
   if (host_) return false;
   return runtime::oom_kills(runtime::LaunchPlan::parse(plan)) > 0;
+}
+
+void RuntimeLauncher::clean_up(const std::string& plan) {
+  if (!host_) runtime::remove_cgroups(runtime::LaunchPlan::parse(plan).cgroups);
 }
 
 }  // namespace servin::shim

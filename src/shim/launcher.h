@@ -16,6 +16,8 @@ class Launcher {
   virtual runtime::Launched launch(const std::string& plan, const SpawnRequest& request) = 0;
   /// Asked once after the exit.
   virtual bool oom_killed(const std::string& plan) = 0;
+  /// What a launch left outside of the container's namespaces. Safe to repeat.
+  virtual void clean_up(const std::string& plan) = 0;
 };
 
 /// Namespaces, or the host runtime when the request says so.
@@ -24,6 +26,7 @@ class RuntimeLauncher : public Launcher {
   explicit RuntimeLauncher(bool host) : host_(host) {}
   runtime::Launched launch(const std::string& plan, const SpawnRequest& request) override;
   bool oom_killed(const std::string& plan) override;
+  void clean_up(const std::string& plan) override;
 
  private:
   bool host_;

@@ -24,6 +24,7 @@ class HostLauncher : public Launcher {
     return runtime::launch_on_host(plan, {q.terminal, q.open_stdin, q.rows, q.columns});
   }
   bool oom_killed(const std::string&) override { return false; }
+  void clean_up(const std::string&) override {}
 };
 
 void wait_readable(const Fd& fd) {

@@ -140,6 +140,39 @@ TEST_F(ShimTest, AVanishedSpawnerEndsTheInput) {
   EXPECT_EQ(log_texts(log_), "over\\n");
 }
 
+TEST_F(ShimTest, WhatTheSpawnerReleasesIsClearedAwayWithoutTheVerb) {
+  std::string mark = dir_ + "-verb";
+  Client c = run("true", [&](SpawnRequest& q) {
+    q.release_dir = dir_ + "-own";
+    q.after_exit = {"/bin/sh", "-c", "echo >" + mark};
+    make_dirs(q.release_dir + "/upper/etc");
+  });
+  while (next(c).kind != Client::Kind::exited) {
+  }
+  EXPECT_TRUE(path_exists(dir_ + "-own")) << "not before the word";
+  c.release();
+  wait_shim();
+  EXPECT_FALSE(path_exists(dir_ + "-own"));
+  EXPECT_FALSE(path_exists(dir_));
+  EXPECT_FALSE(path_exists(mark));
+}
+
+TEST_F(ShimTest, ASpawnerThatGoesWithoutAWordLeavesItToTheVerb) {
+  std::string pipe = dir_ + "/verb";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  {
+    Client c = run("true", [&](SpawnRequest& q) {
+      q.release_dir = dir_ + "/own";
+      q.after_exit = {"/bin/sh", "-c", "echo ran >" + pipe};
+      make_dirs(q.release_dir);
+    });
+    while (next(c).kind != Client::Kind::exited) {
+    }
+  }
+  EXPECT_EQ(read_file(pipe), "ran\n");
+  EXPECT_TRUE(path_exists(dir_ + "/own"));
+}
+
 TEST_F(ShimTest, TheSpawnerLosesNothingHoweverSlow) {
   Client c = run("seq 1 400000; echo last >&2");
   ::usleep(50'000);  // not a synchronisation: it lets the pipe fill

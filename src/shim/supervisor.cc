@@ -253,7 +253,13 @@ void Supervisor::settle() {
   record_exit();
   // A reader that takes its time gets all of it, but nobody else waits for that.
   if (drained() && !told_) tell_exit();
-  tidy_up();
+  if (!awaits_release()) tidy_up();
+}
+
+/// A spawner that is stopped, or does not read, is not waited for.
+bool Supervisor::awaits_release() const {
+  return !request_.release_dir.empty() && !released_ && told_ && clients_.has_spawner() &&
+         monotonic_ns() - exit_time_ < record_after;
 }
 
 void Supervisor::tell_exit() {
@@ -271,8 +277,8 @@ void Supervisor::record_exit() {
   recorded_ = true;
   status_.phase = Phase::exited;
   try {
-    if (auto plan = read_file(request_.run_dir + "/" + plan_name, 64U << 20U))
-      status_.oom_killed = launcher_.oom_killed(*plan);
+    plan_ = read_file(request_.run_dir + "/" + plan_name, 64U << 20U).value_or("");
+    if (!plan_.empty()) status_.oom_killed = launcher_.oom_killed(plan_);
   } catch (const Error&) {
     // The cgroup is gone already (somebody removed the container by force): not known to be out of memory.
   }
@@ -286,7 +292,20 @@ void Supervisor::record_exit() {
 void Supervisor::tidy_up() {
   if (tidied_) return;
   tidied_ = true;
-  run_verb(request_.after_exit);
+  if (!released_ || !tidy_released()) run_verb(request_.after_exit);
+}
+
+/// The record is gone, so this needs no database, and no program has to be started for it. The folder that tells of the
+/// container goes last: a clear-up that was killed is found by it (LocalEngine::drop_orphans).
+bool Supervisor::tidy_released() {
+  try {
+    if (!plan_.empty()) launcher_.clean_up(plan_);
+    remove_tree(request_.release_dir);
+    remove_tree(request_.run_dir);
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
 }
 
 }  // namespace servin::shim

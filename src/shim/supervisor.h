@@ -28,7 +28,8 @@ class Supervisor : private ClientEvents {
   };
   Supervisor(Start start, Launcher& launcher);
 
-  /// Returns after the exit was recorded and told to everybody who listens, and after_exit was spawned.
+  /// Returns after the exit was recorded and told to everybody who listens, and after_exit was spawned or, of a
+  /// released container, everything is gone.
   void run();
 
  private:
@@ -37,6 +38,7 @@ class Supervisor : private ClientEvents {
   void input(std::string_view bytes) override;
   void close_input(bool spawner) override;
   void resize(std::uint16_t rows, std::uint16_t columns) override;
+  void released() override { released_ = true; }
 
   struct Output {
     Fd* fd = nullptr;  // where it comes from; closed at its end
@@ -58,7 +60,9 @@ class Supervisor : private ClientEvents {
   void settle();
   void record_exit();
   void tell_exit();
+  bool awaits_release() const;
   void tidy_up();
+  bool tidy_released();
   bool drained() const { return !out_.fd && !err_.fd && pending_ == 0; }
 
   SpawnRequest request_;
@@ -82,8 +86,10 @@ class Supervisor : private ClientEvents {
   bool recorded_ = false;
   bool told_ = false;
   bool tidied_ = false;
+  bool released_ = false;
   bool busy_ = false;           // buffers were used since the memory was given back last
   std::int64_t exit_time_ = 0;  // monotonic
+  std::string plan_;            // read again at the exit, not kept while the container runs
   std::size_t polled_clients_ = 0;
   pollfd poll_[5 + Clients::limit] = {};
 };

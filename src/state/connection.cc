@@ -36,6 +36,8 @@ void configure_once() {
     // A mapped file turns a full disk or a failing one into SIGBUS.
     sqlite3_config(SQLITE_CONFIG_MMAP_SIZE, sqlite3_int64{0}, sqlite3_int64{0});
     sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+    // No twenty pages in advance for each database: a command reads three or four.
+    sqlite3_config(SQLITE_CONFIG_PAGECACHE, nullptr, 0, 0);
     return true;
   }();
   (void)done;

@@ -10,6 +10,7 @@ import sys
 
 import pytest
 
+from support import leftovers
 from support.faults import Healthy, expect_nothing_left, small_image
 
 CONTENT = ("blobs/sha256", "snapshots")
@@ -160,3 +161,19 @@ def test_what_needs_a_supervisor_that_is_stopped(with_stopped_supervisor):
     engine.ok("kill", "one")
     _, err = waiting.communicate(timeout=60)
     assert waiting.returncode == 125 and b"E-SUPERVISOR-STUCK" in err, err
+
+
+def test_foreground_command_stopped_at_the_end_of_its_container(engine):
+    """With --rm the command drops the record: one that does not come to it is not waited for, and is not confused later."""
+    archive, _ = small_image(engine)
+    engine.ok("load", "-i", archive)
+    waiting = engine.popen("run", "--rm", "--network", "none", "--name", "one", "small:1", "sh", "-c", "echo ready; sleep 100000")
+    assert waiting.stdout.readline() == b"ready\n"
+    stop(waiting.pid)
+    os.kill(status(engine)["Pid"], signal.SIGKILL)
+    engine.wait_for("the container is gone", lambda: engine.ok("ps", "-aq").out == "" and not leftovers.cgroups_of(engine.tag))
+    engine.wait_for("its folders are gone", lambda: not os.listdir(f"{engine.root}/containers") + os.listdir(f"{engine.root}/run/containers"))
+    os.kill(waiting.pid, signal.SIGCONT)
+    assert waiting.wait(30) == 137
+    engine.ok("ps")  # one of the looks above may have removed it: the trash goes with the next
+    expect_nothing_left(engine, apart=CONTENT)

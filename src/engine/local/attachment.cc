@@ -24,6 +24,7 @@ std::optional<Attachment::Event> ShimAttachment::next() {
       event.bytes = std::move(frame->bytes);
       return event;
     case shim::Client::Kind::exited:
+      if (drop_record_ && drop_record_()) client_.release();
       event.kind = Kind::exited;
       event.exit = {frame->exit_code, frame->oom_killed, frame->status.error};
       return event;

@@ -2,6 +2,8 @@
 // The streams of a container's first process: the engine's words for a connection to its shim.
 #pragma once
 
+#include <functional>
+
 #include "engine/engine.h"
 #include "shim/client/client.h"
 
@@ -9,7 +11,9 @@ namespace servin::engine {
 
 class ShimAttachment : public Attachment {
  public:
-  explicit ShimAttachment(shim::Client client) : client_(std::move(client)) {}
+  /// `drop_record`: called once when the container has ended; true: it is the shim's now to clear away.
+  explicit ShimAttachment(shim::Client client, std::function<bool()> drop_record = nullptr)
+      : client_(std::move(client)), drop_record_(std::move(drop_record)) {}
   const Fd& poll_fd() const override { return client_.poll_fd(); }
   std::optional<Event> next() override;
   bool write_stdin(std::string_view bytes) override { return client_.write_stdin(bytes); }
@@ -21,6 +25,7 @@ class ShimAttachment : public Attachment {
 
  private:
   shim::Client client_;
+  std::function<bool()> drop_record_;
   std::vector<Event> first_;
   std::size_t given_ = 0;
 };

@@ -44,25 +44,31 @@ void LocalEngine::check_store(std::vector<DoctorCheck>& checks, bool repair) {
 // Folders of containers and volumes without a record. Only an engine that was killed at a bad moment leaves some; they
 // hold disk space and nothing else.
 void LocalEngine::check_leftovers(std::vector<DoctorCheck>& checks, bool repair) {
-  std::set<std::string> ids;
-  for (const auto& row : db_.containers()) ids.insert(row.id);
+  // Listed before the records are read: a record is claimed before its folders are made.
+  auto stored = list_dir(paths_.root + "/containers");
+  auto running = list_dir(paths_.run + "/containers");
+  std::set<std::string> known;
+  for (auto& id : db_.container_ids()) known.insert(std::move(id));
   std::size_t found = 0;
-  for (const auto& id : list_dir(paths_.root + "/containers")) {
-    if (ids.count(id) > 0) continue;
-    ++found;
-    if (repair) snapshotter_.discard(id);
-  }
-  for (const auto& id : list_dir(paths_.run + "/containers")) {
-    if (ids.count(id) > 0) continue;
-    // A record is claimed before its folder is made, so this is nobody's; unless a process still runs for it.
+  for (const auto& id : running) {
+    if (known.count(id) > 0) continue;
     auto status = shim::read_status(run_dir(id));
     if (status && is_alive(status->shim)) {
-      checks.push_back({"container " + id.substr(0, 12), Result::failed, "runs without a record",
-                        fmt::format("kill {}", status->shim.pid)});
+      // After the end it clears the container away at this very moment.
+      bool over = status->phase == shim::Phase::exited || status->phase == shim::Phase::failed;
+      if (!over)
+        checks.push_back({"container " + id.substr(0, 12), Result::failed, "runs without a record",
+                          fmt::format("kill {}", status->shim.pid)});
+      known.insert(id);
       continue;
     }
     ++found;
-    if (repair) remove_tree(run_dir(id));
+    if (repair) drop_orphan(id);
+  }
+  for (const auto& id : stored) {
+    if (known.count(id) > 0) continue;
+    ++found;
+    if (repair) snapshotter_.discard(id);
   }
   std::set<std::string> volumes;
   for (const auto& row : db_.volumes()) volumes.insert(row.name);

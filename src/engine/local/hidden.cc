@@ -35,10 +35,14 @@ void LocalEngine::tidy(const std::string& id) {
     make_dirs(run_dir(id));
     FileLock held = lock(*row);
     ContainerState state;
-    if (auto current = db_.container(id))
-      settle(*current, state);
-    else
-      remove_tree(run_dir(id));
+    row = db_.container(id);
+    if (row) settle(*row, state);
+  }
+  if (!row) {
+    // Removed meanwhile, or its command dropped the record and was killed before it could tell the shim.
+    end_leftovers(id, Isolation::namespaces);
+    snapshotter_.discard(id);
+    remove_tree(run_dir(id));
   }
   sweep();
 }

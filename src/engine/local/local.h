@@ -131,6 +131,7 @@ class LocalEngine : public Engine {
   std::unique_ptr<Attachment> start_locked(Locked& c, const AttachRequest* attach);
   std::unique_ptr<Attachment> launch(const ContainerConfig& config, const AttachRequest* attach,
                                      std::vector<std::string>& warnings);
+  bool drop_record(const std::string& id);
   runtime::Runtime& runtime_for(Isolation isolation);
   std::vector<std::string> hidden_verb(const std::string& verb, const std::string& id) const;
   /// In the background; here and now when no process can be started.

@@ -110,7 +110,6 @@ RootMount OverlaySnapshotter::prepare(const std::string& container_id, const std
   try {
     make_dir(mount.upper, 0755);
     make_dir(mount.work, private_mode);
-    make_dir(mount.mount_point, private_mode);
     if (mount.lowers.empty()) {
       if (::chmod(mount.upper.c_str(), 0755) != 0) throw_errno("set the mode of {}", mount.upper);
     } else {
@@ -133,7 +132,9 @@ RootMount OverlaySnapshotter::mount_of(const std::string& container_id, const st
   std::string base = paths_.container(container_id);
   mount.upper = base + "/upper";
   mount.work = base + "/work";
-  mount.mount_point = base + "/merged";
+  // One for all: each is mounted in a mount namespace of its own.
+  mount.mount_point = paths_.run + "/root";
+  make_dirs(mount.mount_point, private_mode);
   mount.volatile_ = volatile_;
   return mount;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Layers for overlayfs: ROOT/snapshots/CHAIN/fs is one unpacked layer (whiteouts as overlayfs wants them),
-// ROOT/snapshots/CHAIN/note its unpacked size and diff id. ROOT/containers/ID/{upper,work,merged} is a container's
-// part. The mount itself is made by the runtime, inside the container's mount namespace.
+// ROOT/snapshots/CHAIN/note its unpacked size and diff id. ROOT/containers/ID/{upper,work} is a container's part. The
+// mount itself is made by the runtime on RUN/root, inside the container's mount namespace.
 #pragma once
 
 #include "base/paths.h"

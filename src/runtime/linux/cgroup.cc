@@ -24,12 +24,18 @@ namespace {
 
 constexpr std::int64_t second = 1'000'000'000;
 
-// One write(2): the kernel takes a value whole.
-void write_control(const std::string& path, std::string_view value) {
+Fd open_control(const std::string& path) {
   Fd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
   if (!fd) throw_errno("cgroup file {}", path);
+  return fd;
+}
+
+// One write(2): the kernel takes a value whole.
+void write_control(const Fd& fd, const std::string& path, std::string_view value) {
   if (::write(fd.get(), value.data(), value.size()) < 0) throw_errno("write {} to {}", quoted(value), path);
 }
+
+void write_control(const std::string& path, std::string_view value) { write_control(open_control(path), path, value); }
 
 bool try_write_control(const std::string& path, std::string_view value) {
   Fd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
@@ -52,18 +58,19 @@ bool has_controller(const CgroupPlan& plan, std::string_view name) {
 
 constexpr const char* made_by_us = "trusted.servin";
 
-// Marked, so that clean-up tells a parent that we made from one that somebody prepared.
-void make_dir(const std::string& path) {
+bool is_named_by_us(std::string_view path) { return path.substr(path.rfind('/') + 1).starts_with("servin-"); }
+
+// A parent is marked, unless its name says it, so that clean-up tells one that we made from one that somebody prepared.
+void make_dir(const std::string& path, bool parent) {
   if (::mkdir(path.c_str(), 0755) == 0) {
-    ::setxattr(path.c_str(), made_by_us, "1", 1, 0);
+    if (parent && !is_named_by_us(path)) ::setxattr(path.c_str(), made_by_us, "1", 1, 0);
   } else if (errno != EEXIST) {
     throw_errno("make cgroup {}", path);
   }
 }
 
 bool is_ours(const std::string& path) {
-  std::string_view name = std::string_view(path).substr(path.rfind('/') + 1);
-  return name.starts_with("servin-") || ::getxattr(path.c_str(), made_by_us, nullptr, 0) >= 0;
+  return is_named_by_us(path) || ::getxattr(path.c_str(), made_by_us, nullptr, 0) >= 0;
 }
 
 // A v1 cpuset folder takes no process before its processors and memory nodes are set.
@@ -88,7 +95,7 @@ void make_path(const CgroupPlan& plan) {
     std::string parent = dir;
     dir += "/" + part;
     if (plan.v2) enable_controllers(plan, parent);
-    make_dir(dir);
+    make_dir(dir, dir.size() < plan.dir().size());
     if (!plan.v2 && has_controller(plan, "cpuset")) inherit_cpuset(parent, dir);
   }
 }
@@ -113,9 +120,17 @@ std::string control_path(const CgroupPlan& plan, const std::string& name) {
 }
 
 void write_files(const CgroupPlan& plan) {
+  std::string name;
+  std::string path;
+  Fd fd;
   for (const auto& file : plan.files) {
     try {
-      write_control(control_path(plan, file.key), file.value);
+      // The rules for devices are many lines of one file.
+      if (file.key != name) {
+        path = control_path(plan, name = file.key);
+        fd = open_control(path);
+      }
+      write_control(fd, path, file.value);
     } catch (const Error& e) {
       throw limit_error(e, file);
     }
@@ -149,7 +164,17 @@ void remove_dirs(const CgroupPlan& plan) {
       ::poll(nullptr, 0, 1);
     }
   }
-  // Parents that nobody uses any more. A mkdir of somebody else at this moment meets ENOENT and tries again.
+}
+
+// The usual end: nobody is inside and the container made no folders of its own, so that one call each does it. False:
+// somebody is, or there are (some of the folders may be gone by then).
+bool remove_empty_dirs(const std::vector<CgroupPlan>& plans) {
+  return std::all_of(plans.begin(), plans.end(),
+                     [](const CgroupPlan& plan) { return ::rmdir(plan.dir().c_str()) == 0 || errno == ENOENT; });
+}
+
+// Those that nobody uses any more. A mkdir of somebody else at this moment meets ENOENT and tries again.
+void remove_empty_parents(const CgroupPlan& plan) {
   std::string parent = plan.path.substr(0, plan.path.rfind('/'));
   while (!parent.empty() && is_ours(plan.mount + parent) && ::rmdir((plan.mount + parent).c_str()) == 0)
     parent.resize(parent.rfind('/'));
@@ -231,7 +256,9 @@ void signal_cgroups(const std::vector<CgroupPlan>& plans, int signal) {
       ::syscall(SYS_pidfd_send_signal, it->second.get(), signal, nullptr, 0);
 }
 
-void remove_cgroups(const std::vector<CgroupPlan>& plans) {
+namespace {
+
+void remove_used_cgroups(const std::vector<CgroupPlan>& plans) {
   std::int64_t deadline = monotonic_ns() + 10 * second;
   if (!cgroup_processes(plans).empty() && cgroups_frozen(plans)) freeze_cgroups(plans, false);
   for (;;) {
@@ -244,6 +271,13 @@ void remove_cgroups(const std::vector<CgroupPlan>& plans) {
     ::poll(nullptr, 0, 1);
   }
   for (const auto& plan : plans) remove_dirs(plan);
+}
+
+}  // namespace
+
+void remove_cgroups(const std::vector<CgroupPlan>& plans) {
+  if (!remove_empty_dirs(plans)) remove_used_cgroups(plans);
+  for (const auto& plan : plans) remove_empty_parents(plan);
 }
 
 bool cgroups_frozen(const std::vector<CgroupPlan>& plans) {

@@ -221,6 +221,8 @@ void Client::resize(std::uint16_t rows, std::uint16_t columns) {
   send(w.bytes(), false);
 }
 
+void Client::release() { send(std::string(1, static_cast<char>(ToShim::released)), false); }
+
 void Client::signal(int number) {
   if (auto process = open_pidfd(process_)) send_signal(*process, number);
 }

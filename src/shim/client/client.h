@@ -56,6 +56,9 @@ struct SpawnRequest {
   /// after the start: the hidden verb that makes the container's record durable. Empty: none.
   std::vector<std::string> after_exit;
   std::vector<std::string> after_start;
+  /// Set: the spawner waits for the end, drops the container's record and then says so (Client::release). The shim
+  /// then clears away the rest itself, this folder included, and after_exit is for a spawner that goes without a word.
+  std::string release_dir;
 };
 
 /// A connection that carries frames both ways. The spawner's connection loses nothing: while it does not read, the
@@ -91,6 +94,8 @@ class Client {
   bool write_stdin(std::string_view bytes);
   void close_stdin();
   void resize(std::uint16_t rows, std::uint16_t columns);
+  /// After `exited`, for a spawner with a release_dir: nobody knows the container any more.
+  void release();
   /// Straight to the container's first process, past whatever input is still waiting.
   void signal(int number);
   const ProcessId& process() const { return process_; }

@@ -38,6 +38,7 @@ std::string encode_request(const SpawnRequest& q) {
   w.put(q.attach_err);
   w.put(q.after_exit);
   w.put(q.after_start);
+  w.put(q.release_dir);
   return w.take();
 }
 
@@ -64,6 +65,7 @@ SpawnRequest decode_request(std::string_view bytes) {
   r.get(q.attach_err);
   r.get(q.after_exit);
   r.get(q.after_start);
+  r.get(q.release_dir);
   return q;
 }
 

@@ -17,7 +17,7 @@ namespace servin::shim {
 /// Shim -> client. The numbers are Client::Kind.
 enum class ToClient : std::uint8_t { started = 1, failed, out, err, exited };
 /// Client -> shim.
-enum class ToShim : std::uint8_t { subscribe = 1, stdin_bytes, close_stdin, resize };
+enum class ToShim : std::uint8_t { subscribe = 1, stdin_bytes, close_stdin, resize, released };
 
 inline constexpr std::uint8_t frame_version = 1;
 /// The shim reads this many bytes of output at once; one frame carries them.
