@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// OCI runtime-spec 1.2 config.json as data: the part that Linux containers use. Names follow the spec.
+// OCI runtime-spec 1.2 as data, what a bundle's config.json says: the part that Linux containers use. Names follow the
+// spec.
 #pragma once
 
 #include <cstdint>
@@ -98,8 +99,5 @@ struct RuntimeSpec {
   std::vector<std::string> masked_paths, readonly_paths;
   std::string rootfs_propagation;
 };
-
-/// config.json; validates against the spec's schema.
-std::string to_json(const RuntimeSpec& spec);
 
 }  // namespace servin::oci

@@ -12,6 +12,9 @@
 
 namespace servin::shim {
 
+/// A change for run(): stdin stays open and is the spawner's.
+inline void with_input(SpawnRequest& q) { q.open_stdin = q.attach_stdin = true; }
+
 class ShimTest : public testing::Test {
  protected:
   ShimTest();

@@ -19,6 +19,7 @@
 #include "base/record.h"
 #include "base/strings.h"
 #include "engine/local/local.h"
+#include "engine/local/running.h"
 #include "runtime/host/launch.h"
 
 namespace servin::engine {
@@ -250,23 +251,13 @@ std::unique_ptr<Attachment> LocalEngine::exec(const std::string& text, const Exe
         .with_id("E-NO-COMMAND")
         .with_hint("servin exec " + text + " COMMAND");
   Row row = find(text);
-  ContainerState state = observe(row);
-  if (state.status == Status::paused)
-    throw error(ErrorCode::conflict, "container {} is paused", row.name)
-        .with_id("E-PAUSED")
-        .with_hint("servin unpause " + row.name);
-  if (state.status != Status::running)
-    throw error(ErrorCode::conflict, "container {} is not running", row.name)
-        .with_id("E-NOT-RUNNING")
-        .with_hint("servin start " + row.name);
+  require_running(row.name, observe(row).status);
   auto status = shim::read_status(run_dir(row.id));
   if (!status) throw no_such_container(text);
   runtime::ExecSpec spec{request.command,     request.env, request.user,
                          request.working_dir, request.tty, request.privileged};
   runtime::ExecOptions options;
   options.open_stdin = request.open_stdin;
-  options.rows = request.rows;
-  options.columns = request.columns;
   options.rows = request.rows;
   options.columns = request.columns;
   std::string plan = read_plan(row.id);

@@ -7,6 +7,7 @@
 #include "engine/local/attachment.h"
 #include "engine/local/making.h"
 #include "engine/local/records.h"
+#include "engine/local/running.h"
 #include "os/process.h"
 #include "runtime/host/host_runtime.h"
 #include "runtime/linux/namespace_runtime.h"
@@ -157,10 +158,7 @@ std::unique_ptr<Attachment> LocalEngine::start(const std::string& text, const At
 }
 
 std::unique_ptr<Attachment> LocalEngine::start_locked(Locked& c, const AttachRequest* attach) {
-  if (c.container.state.status == Status::paused)
-    throw error(ErrorCode::conflict, "container {} is paused", c.row.name)
-        .with_id("E-PAUSED")
-        .with_hint("servin unpause " + c.row.name);
+  if (c.container.state.status == Status::paused) throw is_paused(c.row.name);
   if (c.container.state.status == Status::running) {
     if (attach == nullptr) return nullptr;
     return this->attach(c.row.id, *attach);
@@ -191,15 +189,7 @@ std::unique_ptr<Attachment> LocalEngine::start_locked(Locked& c, const AttachReq
 
 std::unique_ptr<Attachment> LocalEngine::attach(const std::string& text, const AttachRequest& request) {
   Row row = find(text);
-  ContainerState state = observe(row);
-  if (state.status == Status::paused)
-    throw error(ErrorCode::conflict, "container {} is paused", row.name)
-        .with_id("E-PAUSED")
-        .with_hint("servin unpause " + row.name);
-  if (state.status != Status::running)
-    throw error(ErrorCode::conflict, "container {} is not running", row.name)
-        .with_id("E-NOT-RUNNING")
-        .with_hint("servin start --attach " + row.name);
+  require_running(row.name, observe(row).status, "start --attach");
   auto client = shim::Client::connect(run_dir(row.id), request.stdin_, request.out, request.err);
   auto attachment = std::make_unique<ShimAttachment>(std::move(client));
   if (request.logs) {

@@ -10,6 +10,7 @@
 #include "base/strings.h"
 #include "engine/local/local.h"
 #include "engine/local/records.h"
+#include "engine/local/running.h"
 #include "engine/options.h"
 
 namespace servin::engine {
@@ -19,12 +20,6 @@ constexpr std::int64_t second = 1'000'000'000;
 constexpr int default_stop_seconds = 10;
 // How long a killed process may take to be gone: it can hang in a device or a network file system.
 constexpr std::int64_t kill_patience = 10 * second;
-
-Error not_running(const LocalEngine&, const std::string& name) {
-  return error(ErrorCode::conflict, "container {} is not running", name)
-      .with_id("E-NOT-RUNNING")
-      .with_hint("servin start " + name);
-}
 
 bool is_up(Status status) { return status == Status::running || status == Status::paused; }
 
@@ -146,7 +141,7 @@ void LocalEngine::restart(const std::string& text, std::optional<int> timeout) {
 void LocalEngine::kill(const std::string& text, const std::string& signal) {
   int number = parse_signal(signal.empty() ? "SIGKILL" : signal);
   Row row = find(text);
-  if (!is_up(observe(row).status)) throw not_running(*this, row.name);
+  if (!is_up(observe(row).status)) throw not_running(row.name);
   signal_container(row, number);
   if (number == SIGKILL) thaw(row);
 }
@@ -155,7 +150,7 @@ void LocalEngine::pause(const std::string& text) {
   Locked c = lock_and_settle(text);
   if (c.container.state.status == Status::paused)
     throw error(ErrorCode::conflict, "container {} is paused already", c.row.name).with_id("E-PAUSED");
-  if (c.container.state.status != Status::running) throw not_running(*this, c.row.name);
+  if (c.container.state.status != Status::running) throw not_running(c.row.name);
   // The mark first: with it a kill thaws, whatever happens in between.
   write_file(run_dir(c.row.id) + "/paused", "");
   try {
