@@ -109,6 +109,18 @@ constexpr auto entries = std::to_array<CatalogueEntry>({
     {"E-VOLUME-IN-USE", "a container uses the volume",
      "Volumes that containers use, running or not, cannot be removed.", "Remove the containers first.",
      "servin ls -a --filter volume=NAME"},
+    {"E-VOLUME-EXISTS", "the volume is there already, with other options",
+     "Options say what a volume is; they cannot change while it exists.", "Choose another name, or remove it first.",
+     "servin volume inspect NAME"},
+    {"E-VOLUME-SIZE", "this volume cannot be held to a size",
+     "A size needs a file system of its own: memory (tmpfs) or a disk. A plain volume is a folder of the engine's "
+     "disk.",
+     "Use one of these.", "servin volume create --opt type=tmpfs --opt size=100m NAME"},
+    {"E-VOLUME-MOUNT", "the volume's file system cannot be mounted",
+     "A volume with --opt type=... is mounted when the first container uses it, and the kernel refused: it does not "
+     "know "
+     "the file system, the device is not there, or the options are not its own.",
+     "Look at what it is made of.", "servin volume inspect NAME"},
 });
 
 }  // namespace

@@ -63,6 +63,18 @@ constexpr auto entries = std::to_array<CatalogueEntry>({
     {"E-MOUNT-REFUSED", "this place cannot be mounted on",
      "The target leads out of the container, or into a part of it that protects the host (/proc, /sys).",
      "Mount it at another place.", "servin run -v /host/folder:/data IMAGE"},
+    {"E-MOUNT-PROPAGATION", "the source's mount is not shared",
+     "shared and slave pass mounts on between host and container, which needs a source that lies on a shared mount.",
+     "Make it a shared mount first.", "mount --bind /path /path && mount --make-shared /path"},
+    {"E-MOUNT-SUBPATH", "the part of the volume or image is not there",
+     "A subpath names a folder or file that has to be in the volume or image already; links in it lead to places "
+     "inside.",
+     "Make it first, or mount the whole.", "servin run --rm -v data:/d base mkdir -p /d/part"},
+    {"E-MOUNT-IDMAP", "the owners cannot be mapped",
+     "U and idmap show files as the container's user's without changing them. The kernel (5.12 and later) or the "
+     "source's "
+     "file system cannot do that.",
+     "Leave U out and give the files to the user.", "chown -R 1000:1000 /path"},
     {"E-DEVICE-NOT-FOUND", "the device does not exist", "--device names a path that is not there or is no device.",
      "Look at the host's devices.", "ls -l /dev"},
     {"E-CAP-UNKNOWN", "there is no such capability",

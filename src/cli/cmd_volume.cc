@@ -28,11 +28,6 @@ int create_handler(Context& context, const Parsed& parsed) {
   request.driver = parsed.value_or("driver", "local");
   request.labels = pairs_of(parsed, "label");
   request.options = pairs_of(parsed, "opt");
-  if (!request.options.empty()) {
-    throw Error(ErrorCode::unsupported, "volume create: --opt: the local driver has no options yet")
-        .with_id("E-NOT-BUILT")
-        .with_hint("leave --opt out; -v HOST:TARGET mounts a host folder");
-  }
   context.out.line(context.engine().create_volume(request).name);
   return 0;
 }

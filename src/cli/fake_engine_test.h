@@ -74,8 +74,8 @@ class FakeEngine : public engine::Engine {
     note("top", name);
     return {{"PID", "CMD"}, {{"1", "sh"}, {"22", "evil\x1b[31m"}}};
   }
-  engine::PruneResult prune_containers(const std::map<std::string, std::vector<std::string>>&) override {
-    calls.emplace_back("prune containers");
+  engine::PruneResult prune_containers(const std::map<std::string, std::vector<std::string>>&, bool dry_run) override {
+    calls.emplace_back(dry_run ? "prune containers (dry run)" : "prune containers");
     return {{"old"}, 1500};
   }
   std::vector<engine::LoadedImage> load(const Fd&, const std::string&, const engine::LoadRequest& request,
@@ -114,7 +114,7 @@ class FakeEngine : public engine::Engine {
     throw Error(ErrorCode::not_found, "no such volume: " + name).with_id("E-VOLUME-NOT-FOUND");
   }
   void remove_volume(const std::string& name, bool) override { inspect_volume(name); }
-  engine::PruneResult prune_volumes(bool, const std::map<std::string, std::vector<std::string>>&) override {
+  engine::PruneResult prune_volumes(bool, const std::map<std::string, std::vector<std::string>>&, bool) override {
     return {};
   }
   engine::EngineInfo info() override { return {}; }

@@ -46,19 +46,7 @@ std::span<const OptionSpec> prune_options() { return plain; }
 std::span<const OptionSpec> prune_all_options() { return with_all; }
 
 PruneReport prune_containers(Context& context, const PruneRequest& request) {
-  if (!request.dry_run) return {"Deleted Containers:", context.engine().prune_containers(request.filters)};
-  PruneReport report{"Deleted Containers:", {}};
-  engine::ContainerFilter filter{.all = true, .filters = request.filters, .last = 0};
-  if (auto until = filter.filters.extract("until")) {
-    throw Error(ErrorCode::invalid_argument, "--dry-run and --filter until exclude each other")
-        .with_id("E-OPTION-CONFLICT")
-        .with_hint("leave one of them out");
-  }
-  for (const engine::Container& container : context.engine().list(filter)) {
-    bool runs = container.state.status == engine::Status::running || container.state.status == engine::Status::paused;
-    if (!runs) report.result.deleted.push_back(container.config.id);
-  }
-  return report;
+  return {"Deleted Containers:", context.engine().prune_containers(request.filters, request.dry_run)};
 }
 
 PruneReport prune_images(Context& context, const PruneRequest& request) {
@@ -66,14 +54,7 @@ PruneReport prune_images(Context& context, const PruneRequest& request) {
 }
 
 PruneReport prune_volumes(Context& context, const PruneRequest& request) {
-  if (!request.dry_run) return {"Deleted Volumes:", context.engine().prune_volumes(request.all, request.filters)};
-  PruneReport report{"Deleted Volumes:", {}};
-  auto filters = request.filters;
-  filters["dangling"] = {"true"};
-  for (const engine::Volume& volume : context.engine().list_volumes(filters)) {
-    if (request.all || volume.anonymous) report.result.deleted.push_back(volume.name);
-  }
-  return report;
+  return {"Deleted Volumes:", context.engine().prune_volumes(request.all, request.filters, request.dry_run)};
 }
 
 int prune(Context& context, const Parsed& parsed, std::string_view what, const std::vector<PruneStep>& steps) {
@@ -88,7 +69,8 @@ int prune(Context& context, const Parsed& parsed, std::string_view what, const s
     print_report(context, report);
     reclaimed += report.result.reclaimed;
   }
-  if (!request.dry_run) context.out.line("Total reclaimed space: " + human_size(reclaimed));
+  context.out.line((request.dry_run ? "Total space that would be reclaimed: " : "Total reclaimed space: ") +
+                   human_size(reclaimed));
   return 0;
 }
 

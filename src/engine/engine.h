@@ -89,7 +89,8 @@ class Engine {
   virtual void logs(const std::string& container, const LogRequest& request, const LogSink& sink) = 0;
   virtual std::unique_ptr<Attachment> exec(const std::string& container, const ExecRequest& request, bool detach) = 0;
   virtual TopResult top(const std::string& container, const std::string& ps_args) = 0;
-  virtual PruneResult prune_containers(const std::map<std::string, std::vector<std::string>>& filters) = 0;
+  virtual PruneResult prune_containers(const std::map<std::string, std::vector<std::string>>& filters,
+                                       bool dry_run) = 0;
 
   // Images
   virtual std::vector<LoadedImage> load(const Fd& archive, const std::string& path, const LoadRequest& request,
@@ -115,7 +116,8 @@ class Engine {
   virtual std::vector<Volume> list_volumes(const std::map<std::string, std::vector<std::string>>& filters) = 0;
   virtual Volume inspect_volume(const std::string& name) = 0;
   virtual void remove_volume(const std::string& name, bool force) = 0;
-  virtual PruneResult prune_volumes(bool all, const std::map<std::string, std::vector<std::string>>& filters) = 0;
+  virtual PruneResult prune_volumes(bool all, const std::map<std::string, std::vector<std::string>>& filters,
+                                    bool dry_run) = 0;
 
   // The engine itself
   virtual EngineInfo info() = 0;

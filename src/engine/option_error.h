@@ -2,6 +2,7 @@
 // What the option parsers of this room share: one shape of error, and paths as docker cleans them.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -23,6 +24,10 @@ std::string resolve_host_path(std::string_view path, const std::string& cwd, con
 std::string check_target(std::string_view text, std::string_view target);
 /// Mount propagation words of -v and --mount.
 bool is_propagation(std::string_view word);
+/// nosuid, nodev, noexec, noatime and their opposites.
+bool is_attribute(std::string_view word);
+std::uint32_t parse_octal(std::string_view text, std::string_view value);
+std::uint64_t parse_tmpfs_size(std::string_view text, std::string_view value);
 /// Throws unless docker would take it as the name of a volume.
 void check_volume_name(std::string_view text, std::string_view name);
 

@@ -81,6 +81,16 @@ TEST(Mount, Forms) {
   EXPECT_EQ(m.tmpfs_mode, 01700U);
   EXPECT_EQ(parse_mount("type=bind,src=data,dst=/b", cwd, home).source, "/work/data");
   EXPECT_FALSE(parse_mount("type=bind,src=/a,dst=/b,bind-recursive=disabled", cwd, home).recursive);
+  EXPECT_TRUE(parse_mount("type=bind,src=/a,dst=/b,ro,bind-recursive=writable", cwd, home).writable_below);
+  EXPECT_TRUE(parse_mount("type=bind,src=/a,dst=/b,create-host-path,idmap", cwd, home).create_source);
+  m = parse_mount("type=volume,src=vol,dst=/b,volume-subpath=a/./b/,volume-opt=type=tmpfs,volume-opt=o=size=1m", cwd,
+                  home);
+  EXPECT_EQ(m.subpath, "a/b");
+  EXPECT_EQ(m.volume_options.at("o"), "size=1m");
+  EXPECT_TRUE(parse_mount("type=image,src=base,dst=/b", cwd, home).read_only);
+  m = parse_volume("/a:/b:U,nosuid,noexec", cwd, home);
+  EXPECT_TRUE(m.idmap);
+  EXPECT_EQ(m.attributes, (std::vector<std::string>{"nosuid", "noexec"}));
 }
 
 TEST(Mount, Refusals) {
@@ -102,7 +112,12 @@ TEST(Mount, Refusals) {
                            "\"type=bind",
                            "type=bind,src=/a,dst=/b,readonly=maybe",
                            "type=volume,src=v,dst=/b,volume-driver=nfs",
-                           "type=volume,dst=/b,volume-opt=o=x",
+                           "type=bind,src=/a,dst=/b,volume-opt=o=x",
+                           "type=volume,src=v,dst=/b,volume-subpath=/abs",
+                           "type=volume,src=v,dst=/b,volume-subpath=../up",
+                           "type=bind,src=/a,dst=/b,subpath=x",
+                           "type=tmpfs,dst=/b,idmap",
+                           "type=bind,src=/a,dst=/b,bind-recursive=readonly",
                            "type=image,dst=/b"})
     EXPECT_NE(message_of([&] { parse_mount(text, cwd, home); }), "") << text;
 }

@@ -30,6 +30,13 @@ struct MountSpec {
   std::uint64_t tmpfs_size = 0;            // bytes; 0 = the kernel's default
   std::uint32_t tmpfs_mode = 0;            // 0 = 1777
   std::vector<std::string> tmpfs_options;  // further options of --tmpfs (noexec, nosuid, uid=...)
+  std::vector<std::string> attributes;     // bind, volume: nosuid, nodev, noexec, noatime, ...
+  bool writable_below = false;             // bind: read-only, but not the mounts below it
+  bool idmap = false;   // bind, volume: what belongs to the source's owner belongs to the container's user inside
+  std::string subpath;  // volume, image: this folder or file of it
+  std::map<std::string, std::string> volume_options, volume_labels;  // for a volume that is made by this
+  std::string image_id;                                              // image: settled at create
+  std::vector<std::string> layers;  // image: chain ids, lowest first, settled at create
 };
 
 struct DeviceSpec {

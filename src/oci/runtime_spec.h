@@ -16,6 +16,10 @@ namespace servin::oci {
 struct SpecMount {
   std::string destination, type, source;
   std::vector<std::string> options;
+  // Beyond the standard; config.json does not show them.
+  std::string subpath = {};              // of the source, resolved inside it at launch
+  bool owner_to_user = false;            // ids are mapped so that the source's owner is the container's user
+  std::vector<std::string> lowers = {};  // type overlay: folders, highest first
 };
 
 struct SpecRlimit {

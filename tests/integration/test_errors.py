@@ -61,6 +61,7 @@ simple("E-FILE-NOT-FOUND", "load", "-i", "/no/such/file")
 simple("E-NO-ISOLATION", "run", "--isolation", "none", "--memory", "64m", "base", "true", names="memory")
 simple("E-NETWORK-UNSUPPORTED", "run", "--network", "bridge", "base", "true", names="bridge")
 simple("E-MOUNT-SOURCE-MISSING", "run", "--mount", "type=bind,source=/no/such,target=/x", "base", "true", names="/no/such")
+simple("E-VOLUME-SIZE", "volume", "create", "--opt", "size=1g", names="1g")
 simple("E-DEVICE-NOT-FOUND", "run", "--device", "/dev/nosuch", "base", "true", names="/dev/nosuch")
 simple("E-CAP-UNKNOWN", "run", "--cap-add", "NET_ADMINN", "base", "true", names="NET_ADMINN")
 simple("E-ULIMIT-UNKNOWN", "run", "--ulimit", "nofiles=1", "base", "true", names="nofiles")
@@ -268,6 +269,35 @@ def mount_kind(e):
 def mount_refused(e):
     image(e, "trap:1", [busybox(), layer(Symlink("loop", "loop"))])
     return ["run", "--rm", "-v", f"{e.dir}/home:/proc/self", "trap:1", "true"], "/proc"
+
+
+@provokes("E-MOUNT-PROPAGATION")
+def mount_propagation(e):
+    script = 'mount --make-rprivate / && exec "$@"'
+    return e.run(argv=["unshare", "-m", "sh", "-c", script, "sh", *e.argv("run", "--rm", "-v", f"{e.dir}/home:/h:rshared", "base", "true")]), "home"
+
+
+@provokes("E-MOUNT-IDMAP")
+def mount_idmap(e):
+    return ["run", "--rm", "-u", "77", "-v", "/sys/kernel:/k:U", "base", "true"], "/k"
+
+
+@provokes("E-MOUNT-SUBPATH")
+def mount_subpath(e):
+    e.ok("volume", "create", "whole")
+    return ["run", "--rm", "--mount", "type=volume,src=whole,dst=/x,volume-subpath=part", "base", "true"], "part"
+
+
+@provokes("E-VOLUME-EXISTS")
+def volume_exists(e):
+    e.ok("volume", "create", "plain")
+    return ["volume", "create", "--opt", "type=tmpfs", "plain"], "plain"
+
+
+@provokes("E-VOLUME-MOUNT")
+def volume_mount(e):
+    e.ok("volume", "create", "--opt", "type=nosuchfs", "--opt", "device=none", "odd")
+    return ["run", "--rm", "-v", "odd:/o", "base", "true"], "nosuchfs"
 
 
 @provokes("E-SECCOMP-PROFILE")

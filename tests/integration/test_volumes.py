@@ -156,6 +156,6 @@ def test_volume_words_that_are_wrong(engine, text, said):
 @pytest.mark.parametrize("text, said", [
     ("type=bind,src=/x", "target"), ("type=bind,dst=/x", "source"), ("typ=bind,dst=/x", 'did you mean "type"'),
     ("type=bnd,dst=/x", 'did you mean "bind"'), ("type=tmpfs,dst=/x,src=/y", "no source"), ("type=volume,dst=/x,tmpfs-size=1", "tmpfs-size"),
-    ("dst", "key=value"), ("type=image,src=base,dst=/x", "not built")])
+    ("dst", "key=value"), ("type=image,dst=/x", "source")])
 def test_mount_words_that_are_wrong(engine, text, said):
     engine.fails("run", "--rm", "--mount", text, "base", "true", match=said)

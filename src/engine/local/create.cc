@@ -120,18 +120,32 @@ void LocalEngine::take_image_volumes(ContainerConfig& config, const image::Image
 void LocalEngine::take_volumes_from(ContainerConfig& config) {
   for (const auto& text : config.request.volumes_from) {
     auto pair = split_once(text, ':');
-    std::string mode = pair ? pair->second : "rw";
-    if (mode != "ro" && mode != "rw")
-      throw error(ErrorCode::invalid_argument, "--volumes-from {}: {} is not ro or rw", quoted(text), quoted(mode))
-          .with_id("E-OPTION-VALUE");
+    bool read_only = false;
+    for (const auto& mode : split(pair ? pair->second : "rw", ',')) {
+      if (mode != "ro" && mode != "rw" && mode != "z" && mode != "Z")
+        throw error(ErrorCode::invalid_argument, "--volumes-from {}: {} is not ro or rw", quoted(text), quoted(mode))
+            .with_id("E-OPTION-VALUE")
+            .with_hint("for example --volumes-from data:ro");
+      read_only = read_only || mode == "ro";
+    }
     Container other = load_container(find(pair ? pair->first : text));
     for (MountSpec mount : other.config.request.mounts) {
       if (mount.type != MountSpec::Type::bind && mount.type != MountSpec::Type::volume) continue;
       auto& mine = config.request.mounts;
       if (std::any_of(mine.begin(), mine.end(), [&](const MountSpec& m) { return m.target == mount.target; })) continue;
-      mount.read_only = mount.read_only || mode == "ro";
+      mount.read_only = mount.read_only || read_only;
       mine.push_back(std::move(mount));
     }
+  }
+}
+
+void LocalEngine::settle_image_mounts(ContainerConfig& config) {
+  for (auto& mount : config.request.mounts) {
+    if (mount.type != MountSpec::Type::image) continue;
+    image::Image image = images_.resolve(mount.source, config.request.platform);
+    mount.image_id = image.id;
+    mount.layers.clear();
+    for (const auto& digest : image.chain) mount.layers.push_back(digest.hex());
   }
 }
 
@@ -170,6 +184,7 @@ LocalEngine::Making LocalEngine::make(const CreateRequest& request, bool durable
   ContainerConfig& config = making.config = settle_config(request, image);
   take_volumes_from(config);
   take_image_volumes(config, image);
+  settle_image_mounts(config);
   runtime_for(config.request.isolation);  // says at once what this host cannot do
   for (auto& mount : config.request.mounts) {
     if (mount.type != MountSpec::Type::volume || !mount.source.empty()) continue;
@@ -186,9 +201,12 @@ LocalEngine::Making LocalEngine::make(const CreateRequest& request, bool durable
   for (const auto& mount : config.request.mounts) {
     if (mount.type != MountSpec::Type::volume) continue;
     bool anonymous = std::count(config.anonymous_volumes.begin(), config.anonymous_volumes.end(), mount.source) > 0;
-    use_volume(mount.source, anonymous);
+    use_volume(mount, anonymous);
     if (anonymous) making.undo->add([this, name = mount.source] { drop_volume(name); });
   }
+  for (const auto& mount : config.request.mounts)
+    if (mount.type == MountSpec::Type::image && !db_.has_image(mount.image_id))
+      throw error(ErrorCode::not_found, "image {} was removed meanwhile", mount.source).with_id("E-IMAGE-NOT-FOUND");
   making.root = snapshotter_.prepare(config.id, config.chain_ids, config.request.auto_remove);
   making.undo->add([this, id = config.id] { snapshotter_.discard(id); });
   make_dirs(run_dir(config.id));

@@ -50,6 +50,7 @@ void LocalEngine::tidy(const std::string& id) {
 void LocalEngine::sweep() {
   try {
     drop_orphans();
+    release_volumes();
   } catch (const Error& e) {
     // What cannot be judged now must not keep the trash from giving room back.
     log::debug("folders without a record: {}", e.what());

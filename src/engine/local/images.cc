@@ -141,9 +141,22 @@ ImageDetail LocalEngine::inspect_image(const std::string& text) {
 
 void LocalEngine::tag(const std::string& image, const std::string& reference) { images_.tag(image, reference); }
 
+std::vector<std::string> LocalEngine::mounting_image(const std::string& image_id) {
+  std::vector<std::string> names;
+  for (const auto& row : db_.containers()) {
+    if (row.image_id == image_id || row.config_json.find(image_id) == std::string::npos) continue;
+    const auto mounts = load_container(row).config.request.mounts;
+    bool uses = std::any_of(mounts.begin(), mounts.end(), [&](const MountSpec& m) { return m.image_id == image_id; });
+    if (uses) names.push_back(row.name);
+  }
+  return names;
+}
+
 RemovedImage LocalEngine::remove_image(const std::string& text, bool force, bool) {
   auto users_of = [this](const std::string& image_id) {
     image::ImageStore::Users users;
+    // Whether it runs or not: the layers under a mount cannot be kept without the image.
+    users.running = mounting_image(image_id);
     for (const auto& id : db_.containers_of_image(image_id)) {
       auto row = db_.container(id);
       ContainerState state;
@@ -165,7 +178,7 @@ PruneResult LocalEngine::prune_images(bool all, const Filters& filters, bool dry
     for (const auto& value : dangling->second) all = all || !parse_bool_filter("dangling", value);
   auto wanted = [&](const image::Image& image) {
     if (!all && !image.references.empty()) return false;
-    if (!db_.containers_of_image(image.id).empty()) return false;
+    if (!db_.containers_of_image(image.id).empty() || !mounting_image(image.id).empty()) return false;
     return matches_prune(filters, image.config.labels, image.created);
   };
   auto pruned = images_.prune(wanted, dry_run);

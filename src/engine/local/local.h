@@ -14,6 +14,7 @@
 #include "base/paths.h"
 #include "base/rollback.h"
 #include "engine/engine.h"
+#include "engine/local/spec_parts.h"
 #include "image/store.h"
 #include "os/file.h"
 #include "rootfs/linux/overlay.h"
@@ -48,7 +49,7 @@ class LocalEngine : public Engine {
   void logs(const std::string& container, const LogRequest& request, const LogSink& sink) override;
   std::unique_ptr<Attachment> exec(const std::string& container, const ExecRequest& request, bool detach) override;
   TopResult top(const std::string& container, const std::string& ps_args) override;
-  PruneResult prune_containers(const std::map<std::string, std::vector<std::string>>& filters) override;
+  PruneResult prune_containers(const std::map<std::string, std::vector<std::string>>& filters, bool dry_run) override;
 
   std::vector<LoadedImage> load(const Fd& archive, const std::string& path, const LoadRequest& request,
                                 const ProgressSink& progress) override;
@@ -68,7 +69,8 @@ class LocalEngine : public Engine {
   std::vector<Volume> list_volumes(const std::map<std::string, std::vector<std::string>>& filters) override;
   Volume inspect_volume(const std::string& name) override;
   void remove_volume(const std::string& name, bool force) override;
-  PruneResult prune_volumes(bool all, const std::map<std::string, std::vector<std::string>>& filters) override;
+  PruneResult prune_volumes(bool all, const std::map<std::string, std::vector<std::string>>& filters,
+                            bool dry_run) override;
 
   EngineInfo info() override;
   DiskUsage disk_usage() override;
@@ -120,6 +122,10 @@ class LocalEngine : public Engine {
   void claim(Making& making, bool durable);
   void take_image_volumes(ContainerConfig& config, const image::Image& image);
   void take_volumes_from(ContainerConfig& config);
+  /// Which layers --mount type=image means, from now on.
+  void settle_image_mounts(ContainerConfig& config);
+  /// Containers that mount the image (not those that are made of it).
+  std::vector<std::string> mounting_image(const std::string& image_id);
   Making make(const CreateRequest& request, bool durable);
 
   // spec.cc
@@ -164,12 +170,22 @@ class LocalEngine : public Engine {
   bool matches(const Container& container, const Filters& filters);
 
   // volumes.cc
-  /// Makes it when it is not there.
-  state::VolumeRow use_volume(const std::string& name, bool anonymous);
+  /// Makes it when it is not there, with the mount's options and labels.
+  state::VolumeRow use_volume(const MountSpec& mount, bool anonymous);
   std::string volume_dir(const std::string& name) const { return paths_.volumes() + "/" + name + "/_data"; }
   std::vector<std::string> users_of_volume(const std::string& name);
   void drop_volume(const std::string& name);
   void mark_volumes_used(const ContainerConfig& config);
+
+  // volume_mounts.cc
+  using VolumeFolder = MountPlanner::VolumeFolder;
+  VolumeFolder volume_folder(const std::string& name);
+  /// Those of the container that are file systems of their own. The locks are kept until it has a supervisor.
+  std::vector<FileLock> mount_volumes(const ContainerConfig& config);
+  bool is_volume_running(const std::string& name);
+  /// Takes it off when nobody uses it; false when somebody does.
+  bool release_volume(const std::string& name, bool wait);
+  void release_volumes();
 
   // doctor.cc
   void check_store(std::vector<DoctorCheck>& checks, bool repair);

@@ -68,7 +68,9 @@ void fields(MountSpec& m, F f) {
   f("type", m.type), f("source", m.source), f("target", m.target), f("read_only", m.read_only);
   f("no_copy", m.no_copy), f("create_source", m.create_source), f("recursive", m.recursive), f("relabel", m.relabel);
   f("propagation", m.propagation), f("tmpfs_size", m.tmpfs_size), f("tmpfs_mode", m.tmpfs_mode);
-  f("tmpfs_options", m.tmpfs_options);
+  f("tmpfs_options", m.tmpfs_options), f("attributes", m.attributes), f("writable_below", m.writable_below);
+  f("idmap", m.idmap), f("subpath", m.subpath), f("volume_options", m.volume_options);
+  f("volume_labels", m.volume_labels), f("image_id", m.image_id), f("layers", m.layers);
 }
 template <typename F>
 void fields(DeviceSpec& d, F f) {

@@ -43,6 +43,7 @@ void LocalEngine::remove_settled(const Row& row, bool volumes) {
   // Of others that took them with --volumes-from they stay.
   for (const auto& name : anonymous)
     if (users_of_volume(name).empty()) drop_volume(name);
+  release_volumes();
   remove_tree(run_dir(row.id));
 }
 
@@ -97,7 +98,7 @@ void LocalEngine::rename(const std::string& text, const std::string& name) {
   db_.rename_container(c.row.id, name);
 }
 
-PruneResult LocalEngine::prune_containers(const Filters& filters) {
+PruneResult LocalEngine::prune_containers(const Filters& filters, bool dry_run) {
   check_filter_keys(filters, {"until", "label", "label!"});
   PruneResult result;
   ContainerFilter all;
@@ -109,6 +110,11 @@ PruneResult LocalEngine::prune_containers(const Filters& filters) {
     auto row = db_.container(container.config.id);
     if (!row || is_being_made(*row)) continue;
     std::uint64_t bytes = tree_size(paths_.container(row->id));
+    if (dry_run) {
+      result.deleted.push_back(row->id);
+      result.reclaimed += bytes;
+      continue;
+    }
     try {
       FileLock held = lock(*row);
       auto current = db_.container(row->id);
@@ -123,7 +129,7 @@ PruneResult LocalEngine::prune_containers(const Filters& filters) {
       log::warn("container {}: {}", row->name, e.what());
     }
   }
-  spawn_sweeper();
+  if (!dry_run) spawn_sweeper();
   return result;
 }
 

@@ -201,6 +201,7 @@ bool LocalEngine::settle(const Row& row, ContainerState& state) {
     return false;
   }
   end_leftovers(row);
+  release_volumes();
   ::unlink((run_dir(row.id) + "/paused").c_str());
   db_.set_last_state(row.id, to_json(state));
   return true;

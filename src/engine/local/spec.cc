@@ -162,13 +162,10 @@ runtime::PrepareRequest LocalEngine::prepare_request(const ContainerConfig& conf
   }
   // On the disk, not in the runtime folder: what a container writes into them must not fill a tmpfs of the host.
   std::string files = paths_.container(config.id);
-  MountPlanner planner(config, files, paths_.volumes());
+  MountPlanner planner(config, files, paths_.snapshots());
   planner.join_shm =
       r.ipc_mode.starts_with("container:") ? fmt::format("/proc/{}/root/dev/shm", joined(r.ipc_mode, "--ipc").pid) : "";
-  planner.is_fresh = [this](const std::string& name) {
-    auto row = db_.volume(name);
-    return row && !row->used;
-  };
+  planner.volume_folder = [this](const std::string& name) { return volume_folder(name); };
   planner.plan(spec.mounts, request.copy_up);
   std::string donor;
   if (r.network.starts_with("container:")) {

@@ -42,9 +42,56 @@ oci::SpecMount bind_mount(const std::string& source, const MountSpec& mount) {
   m.destination = mount.target;
   m.type = "bind";
   m.source = source;
-  m.options = {mount.recursive ? "rbind" : "bind", mount.read_only ? "ro" : "rw",
+  // "read-only" of a tree means all of it: a writable mount below would be a surprise.
+  const char* read_only = mount.recursive && !mount.writable_below ? "rro" : "ro";
+  m.options = {mount.recursive ? "rbind" : "bind", mount.read_only ? read_only : "rw",
                mount.propagation.empty() ? "rprivate" : mount.propagation};
+  m.options.insert(m.options.end(), mount.attributes.begin(), mount.attributes.end());
+  m.subpath = mount.subpath;
+  m.owner_to_user = mount.idmap;
   return m;
+}
+
+// The image's layers as they lie in the store, put together read-only; one alone needs no overlay.
+oci::SpecMount image_mount(const std::string& snapshots, const MountSpec& mount) {
+  if (mount.layers.size() == 1) return bind_mount(snapshots + "/" + mount.layers[0] + "/fs", mount);
+  oci::SpecMount m;
+  m.destination = mount.target;
+  m.type = "overlay";
+  m.source = mount.source;
+  m.options = {"ro"};
+  m.subpath = mount.subpath;
+  for (auto layer = mount.layers.rbegin(); layer != mount.layers.rend(); ++layer)
+    m.lowers.push_back(snapshots + "/" + *layer + "/fs");
+  return m;
+}
+
+// The line of mountinfo whose mount holds the path: the longest mount point, and of equal ones the last.
+std::string mount_line_of(const std::string& path) {
+  std::string best, best_point;
+  for (auto& line : split(read_file("/proc/self/mountinfo", 16U << 20U).value_or(""), '\n')) {
+    auto words = split(line, ' ');
+    if (words.size() < 7) continue;
+    const std::string& point = words[4];
+    bool holds = point == "/" || path == point || path.starts_with(point + "/");
+    if (holds && point.size() >= best_point.size()) best_point = point, best = line;
+  }
+  return best;
+}
+
+// A mount that the host keeps to itself cannot pass on what is mounted in it later.
+void check_propagation(const MountSpec& mount) {
+  bool shared = mount.propagation.ends_with("shared");
+  if (!shared && !mount.propagation.ends_with("slave")) return;
+  std::string line = mount_line_of(mount.source);
+  if (line.find(" shared:") != std::string::npos) return;
+  if (!shared && line.find(" master:") != std::string::npos) return;
+  throw error(ErrorCode::failed_precondition,
+              "mount source {}: it lies on a mount that is not shared, so {} is impossible", mount.source,
+              mount.propagation)
+      .with_id("E-MOUNT-PROPAGATION")
+      .with_hint("make it one first: mount --bind " + mount.source + " " + mount.source + " && mount --make-shared " +
+                 mount.source);
 }
 
 oci::SpecMount tmpfs_mount(const MountSpec& mount) {
@@ -63,12 +110,6 @@ oci::SpecMount tmpfs_mount(const MountSpec& mount) {
   }
   if (!mount.propagation.empty()) m.options.push_back(mount.propagation);
   return m;
-}
-
-Error image_mounts_unsupported(const MountSpec& mount) {
-  return error(ErrorCode::unsupported, "mounting image {} at {} is not built", quoted(mount.source), mount.target)
-      .with_id("E-NOT-BUILT")
-      .with_hint("use a volume: --mount type=volume,target=" + mount.target);
 }
 
 }  // namespace
@@ -114,19 +155,21 @@ void MountPlanner::plan(std::vector<oci::SpecMount>& mounts, std::vector<runtime
     switch (mount.type) {
       case MountSpec::Type::bind:
         check_bind_source(mount);
+        check_propagation(mount);
         own.push_back(bind_mount(mount.source, mount));
         break;
       case MountSpec::Type::volume: {
-        std::string dir = volumes_dir + "/" + mount.source + "/_data";
-        own.push_back(bind_mount(dir, mount));
-        if (!mount.no_copy && is_fresh(mount.source)) copy_up.push_back({dir, mount.target});
+        VolumeFolder volume = volume_folder(mount.source);
+        own.push_back(bind_mount(volume.dir, mount));
+        if (!mount.no_copy && volume.fresh && mount.subpath.empty()) copy_up.push_back({volume.dir, mount.target});
         break;
       }
       case MountSpec::Type::tmpfs:
         own.push_back(tmpfs_mount(mount));
         break;
       case MountSpec::Type::image:
-        throw image_mounts_unsupported(mount);
+        own.push_back(image_mount(snapshots_dir, mount));
+        break;
     }
   }
   runtime::sort_mounts(own);

@@ -22,13 +22,17 @@ std::map<std::string, std::string> namespace_paths(
     const std::function<ProcessId(const std::string& mode, std::string_view option)>& joined);
 
 struct MountPlanner {
-  MountPlanner(const ContainerConfig& c, std::string files, std::string volumes)
-      : config(c), files_dir(std::move(files)), volumes_dir(std::move(volumes)) {}
+  MountPlanner(const ContainerConfig& c, std::string files, std::string snapshots)
+      : config(c), files_dir(std::move(files)), snapshots_dir(std::move(snapshots)) {}
   const ContainerConfig& config;
   std::string files_dir;  // where hosts, hostname and resolv.conf lie
-  std::string volumes_dir;
+  std::string snapshots_dir;
   std::string join_shm;
-  std::function<bool(const std::string& volume)> is_fresh;
+  struct VolumeFolder {
+    std::string dir;
+    bool fresh = false;  // nothing was ever put into it
+  };
+  std::function<VolumeFolder(const std::string& volume)> volume_folder;
 
   /// Defaults, then the container's own /etc files, then what was asked for, parents first.
   void plan(std::vector<oci::SpecMount>& mounts, std::vector<runtime::CopyUp>& copy_up) const;

@@ -78,6 +78,7 @@ std::unique_ptr<Attachment> LocalEngine::launch(const ContainerConfig& config, c
                                                 std::vector<std::string>& warnings) {
   const CreateRequest& r = config.request;
   auto root = snapshotter_.mount_of(config.id, config.chain_ids, r.auto_remove);
+  auto volumes = mount_volumes(config);
   auto prepared = runtime_for(r.isolation).prepare(prepare_request(config, root));
   warnings.insert(warnings.end(), prepared.warnings.begin(), prepared.warnings.end());
   shim::SpawnRequest spawn;

@@ -11,6 +11,7 @@
 #include "engine/local/filters.h"
 #include "engine/local/local.h"
 #include "engine/local/records.h"
+#include "engine/local/volume_options.h"
 #include "engine/option_error.h"
 #include "image/scratch.h"
 
@@ -24,17 +25,28 @@ void make_volume_dir(const std::string& dir) {
   if (::chmod(dir.c_str(), 0755) != 0) throw_errno("set the mode of {}", dir);
 }
 
+Error exists_otherwise(const std::string& name) {
+  return error(ErrorCode::already_exists, "volume {} is there already, with other options", name)
+      .with_id("E-VOLUME-EXISTS")
+      .with_hint("choose another name, or remove it first: servin volume rm " + name);
+}
+
 }  // namespace
 
-state::VolumeRow LocalEngine::use_volume(const std::string& name, bool anonymous) {
+state::VolumeRow LocalEngine::use_volume(const MountSpec& mount, bool anonymous) {
+  const std::string& name = mount.source;
   auto row = db_.volume(name);
+  if (row && !mount.volume_options.empty() && parse_map(row->options_json) != mount.volume_options)
+    throw exists_otherwise(name);
   if (!row) {
+    plan_volume(mount.volume_options);
     // Folder before row: a row says that its folder is there.
     make_volume_dir(volume_dir(name));
     row.emplace();
     row->name = name;
     row->driver = "local";
-    row->labels_json = row->options_json = "[]";
+    row->labels_json = to_json(mount.volume_labels);
+    row->options_json = to_json(mount.volume_options);
     row->anonymous = anonymous;
     row->created = now();
     if (!db_.add_volume(*row)) row = db_.volume(name);
@@ -67,6 +79,10 @@ std::vector<std::string> LocalEngine::users_of_volume(const std::string& name) {
 
 // Data first, by rename: a row without a folder is mended by the next use, a folder without a row would be litter.
 void LocalEngine::drop_volume(const std::string& name) {
+  if (!release_volume(name, true))
+    throw error(ErrorCode::conflict, "volume {} is mounted and in use", name)
+        .with_id("E-VOLUME-IN-USE")
+        .with_hint("see who works in " + volume_dir(name) + ": fuser -vm " + volume_dir(name));
   image::move_to_trash(paths_, paths_.volumes() + "/" + name);
   db_.remove_volume(name);
 }
@@ -92,23 +108,25 @@ Volume LocalEngine::create_volume(const Volume& request) {
     throw error(ErrorCode::unsupported, "volume driver {} is not there", quoted(request.driver))
         .with_id("E-NOT-BUILT")
         .with_hint("use the driver local");
-  if (!request.options.empty())
-    throw error(ErrorCode::unsupported, "volume option {} is not built", quoted(request.options.begin()->first))
-        .with_id("E-NOT-BUILT")
-        .with_hint("bind a folder instead: -v /path:/path");
+  plan_volume(request.options);  // says what is wrong with them
   bool anonymous = request.name.empty();
   std::string name = anonymous ? hex(random_bytes(32)) : request.name;
   detail::check_volume_name(name, name);
+  // As docker: it may be there already; but not as something else.
+  if (auto known = db_.volume(name)) {
+    if (parse_map(known->options_json) != request.options) throw exists_otherwise(name);
+    return inspect_volume(name);
+  }
   make_volume_dir(volume_dir(name));
   state::VolumeRow row;
   row.name = name;
   row.driver = "local";
   row.labels_json = to_json(request.labels);
-  row.options_json = "[]";
+  row.options_json = to_json(request.options);
   row.anonymous = anonymous;
   row.created = now();
   sync_path(paths_.volumes() + "/" + name);
-  db_.add_volume(row);  // docker: of that name already is no error
+  db_.add_volume(row);
   return inspect_volume(name);
 }
 
@@ -158,19 +176,27 @@ void LocalEngine::remove_volume(const std::string& name, bool force) {
   spawn_sweeper();
 }
 
-PruneResult LocalEngine::prune_volumes(bool all, const Filters& filters) {
-  check_filter_keys(filters, {"label", "label!"});
+PruneResult LocalEngine::prune_volumes(bool all, const Filters& filters, bool dry_run) {
+  check_filter_keys(filters, {"label", "label!", "until", "all"});
+  if (auto wanted = filters.find("all"); wanted != filters.end())
+    for (const auto& value : wanted->second) all = all || parse_bool_filter("all", value);
   PruneResult result;
   for (const auto& row : db_.volumes()) {
     // As docker: those that somebody named stay unless asked for.
     if (!all && !row.anonymous) continue;
     if (!matches_prune(filters, parse_map(row.labels_json), row.created)) continue;
     if (!users_of_volume(row.name).empty()) continue;
-    result.reclaimed += tree_size(volume_dir(row.name));
-    drop_volume(row.name);
+    std::uint64_t bytes = tree_size(volume_dir(row.name));
+    try {
+      if (!dry_run) drop_volume(row.name);
+    } catch (const Error& e) {
+      log::warn("{}", e.message());
+      continue;
+    }
+    result.reclaimed += bytes;
     result.deleted.push_back(row.name);
   }
-  spawn_sweeper();
+  if (!dry_run) spawn_sweeper();
   return result;
 }
 

@@ -49,11 +49,13 @@ void plan_mounts(const oci::RuntimeSpec& spec, bool root, HostPlan& plan) {
   for (const oci::SpecMount& m : spec.mounts) {
     bool bind = m.type == "bind" || has(m, "bind") || has(m, "rbind");
     // /dev, /proc and /sys are the host's; so are its name files.
+    if (m.type == "overlay" || !m.subpath.empty() || m.owner_to_user)
+      throw without_isolation("the mount of an image, a part of a volume or mapped ids on " + m.destination);
     if (!bind && (m.type != "tmpfs" || is_kernel_place(m.destination))) continue;
     if (bind && is_kernel_place(m.destination) && m.source == m.destination) continue;
     if (is_name_file(m.destination)) continue;
     if (!root) throw without_isolation("the mount on " + m.destination);
-    HostMount mount{bind ? m.source : "", m.destination, "", has(m, "ro"), !has(m, "bind")};
+    HostMount mount{bind ? m.source : "", m.destination, "", has(m, "ro") || has(m, "rro"), !has(m, "bind")};
     std::vector<std::string> data;
     for (const std::string& option : m.options)
       if (!bind && option.find('=') != std::string::npos) data.push_back(option);

@@ -106,7 +106,7 @@ TEST_F(LaunchTest, BindsVolumesAndCopyUp) {
       "cat /data/file /data/link /one/file; stat -c '%u:%g' /data; touch /ro/x; touch /new/place/y; cat /etc/two");
   q.copy_up.push_back({dir_ + "/volume", "/data"});
   q.spec.mounts.push_back({"/data", "bind", dir_ + "/volume", {"rbind"}});
-  q.spec.mounts.push_back({"/ro", "bind", dir_ + "/host", {"rbind", "ro"}});
+  q.spec.mounts.push_back({"/ro", "bind", dir_ + "/host", {"rbind", "rro"}});
   q.spec.mounts.push_back({"/new/place", "bind", dir_ + "/host", {"rbind"}});
   q.spec.mounts.push_back({"/one/file", "bind", dir_ + "/host/single", {"bind"}});
   q.spec.mounts.push_back({"/etc/two", "bind", dir_ + "/host/single", {"bind"}});

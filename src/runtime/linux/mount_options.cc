@@ -74,8 +74,6 @@ void finish_bind(MountPlan& plan, const oci::SpecMount& m) {
   if (!plan.options.empty())
     throw error(ErrorCode::invalid_argument, "mount option {} means nothing for a bind mount",
                 quoted(plan.options[0].key));
-  // "read-only" of a tree means all of it: a writable mount below would be a surprise.
-  if (plan.recursive && (plan.set & MOUNT_ATTR_RDONLY) != 0) plan.recursive_attributes = true;
 }
 
 }  // namespace
@@ -97,6 +95,9 @@ MountPlan plan_mount(const oci::SpecMount& m) {
   plan.type = m.type;
   plan.source = m.source;
   plan.target = m.destination;
+  plan.subpath = m.subpath;
+  plan.owner_to_user = m.owner_to_user;
+  plan.lowers = m.lowers;
   bool bind = m.type == "bind";
   for (const auto& word : m.options) {
     bool recursive = false;
@@ -120,6 +121,9 @@ MountPlan plan_mount(const oci::SpecMount& m) {
   } else if (m.type == "cgroup" || m.type == "cgroup2") {
     plan.kind = MountPlan::Kind::cgroup;
     plan.options.clear();
+  } else if (m.type == "overlay" && !m.lowers.empty()) {
+    plan.kind = MountPlan::Kind::layers;
+    plan.set |= MOUNT_ATTR_RDONLY;
   } else if (!is_kernel_filesystem(m.type)) {
     throw error(ErrorCode::unsupported, "mount type {} is not supported", quoted(m.type))
         .with_hint("mount it on the host and bind it");

@@ -42,7 +42,7 @@ void mount_old_form(const LaunchPlan& plan) {
     }
     options += (i == 0 ? "" : ":") + name;
   }
-  options += ",upperdir=" + escape_layer(plan.upper) + ",workdir=" + escape_layer(plan.work);
+  if (!plan.upper.empty()) options += ",upperdir=" + escape_layer(plan.upper) + ",workdir=" + escape_layer(plan.work);
   if (plan.volatile_) options += ",volatile";
   if (::mount("overlay", plan.mount_point.c_str(), "overlay", 0, options.c_str()) != 0)
     throw_errno("mount the root file system with {} layers", plan.lowers.size());
@@ -69,8 +69,10 @@ Fd mount_overlay(const LaunchPlan& plan) {
     mount_old_form(plan);
     return Fd();
   }
-  fs.set("upperdir", paths.of(plan.upper));
-  fs.set("workdir", paths.of(plan.work));
+  if (!plan.upper.empty()) {
+    fs.set("upperdir", paths.of(plan.upper));
+    fs.set("workdir", paths.of(plan.work));
+  }
   if (plan.volatile_) fs.set_flag("volatile");
   return fs.mount(0);
 }

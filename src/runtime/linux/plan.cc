@@ -42,11 +42,11 @@ void DonorPlan::write(RecordWriter& w) const { put_all(w, pid, start); }
 void DonorPlan::read(RecordReader& r) { get_all(r, pid, start); }
 void MountPlan::write(RecordWriter& w) const {
   put_all(w, kind, type, source, target, options, set, clear, propagation, recursive, recursive_attributes,
-          propagation_recursive);
+          propagation_recursive, subpath, owner_to_user, lowers);
 }
 void MountPlan::read(RecordReader& r) {
   get_all(r, kind, type, source, target, options, set, clear, propagation, recursive, recursive_attributes,
-          propagation_recursive);
+          propagation_recursive, subpath, owner_to_user, lowers);
 }
 void DevicePlan::write(RecordWriter& w) const { put_all(w, path, mode, major, minor, uid, gid); }
 void DevicePlan::read(RecordReader& r) { get_all(r, path, mode, major, minor, uid, gid); }

@@ -40,7 +40,7 @@ struct DonorPlan {
 };
 
 struct MountPlan {
-  enum class Kind : std::uint8_t { bind, filesystem, dev, cgroup };
+  enum class Kind : std::uint8_t { bind, filesystem, dev, cgroup, layers };
   Kind kind = Kind::filesystem;
   std::string type, source, target;
   std::vector<KeyValue> options;      // of the file system; an empty value is a flag
@@ -49,6 +49,9 @@ struct MountPlan {
   bool recursive = false;             // bind with the mounts below
   bool recursive_attributes = false;  // attributes hold for those too
   bool propagation_recursive = false;
+  std::string subpath;              // of the source, resolved inside it
+  bool owner_to_user = false;       // ids are mapped so that the source's owner is the container's user
+  std::vector<std::string> lowers;  // layers: folders, highest first
   void write(RecordWriter& w) const;
   void read(RecordReader& r);
 };

@@ -321,13 +321,28 @@ TEST(Plan, WhatCannotBeIsRefused) {
 }
 
 TEST(MountOptions, Words) {
-  MountPlan p = plan_mount({"/data", "bind", "/src", {"rbind", "ro", "nosuid", "rslave"}});
+  MountPlan p = plan_mount({"/data", "bind", "/src", {"rbind", "rro", "nosuid", "rslave"}});
   EXPECT_EQ(p.kind, MountPlan::Kind::bind);
   EXPECT_TRUE(p.recursive);
   EXPECT_TRUE(p.recursive_attributes) << "read-only holds for the mounts below";
   EXPECT_EQ(p.set, 1U | 2U);
   EXPECT_EQ(p.propagation, 1U << 19);
   EXPECT_TRUE(p.propagation_recursive);
+  EXPECT_FALSE(plan_mount({"/data", "bind", "/src", {"rbind", "ro"}}).recursive_attributes);
+  oci::SpecMount layers{"/img", "overlay", "", {"ro"}};
+  layers.lowers = {"/b", "/a"};
+  EXPECT_EQ(plan_mount(layers).kind, MountPlan::Kind::layers);
+  EXPECT_EQ(LaunchPlan::parse(plan(
+                                  [&] {
+                                    auto q = request();
+                                    q.spec.mounts.push_back(layers);
+                                    return q;
+                                  }(),
+                                  facts_v1())
+                                  .plan.bytes())
+                .mounts.back()
+                .lowers,
+            layers.lowers);
   p = plan_mount({"/run", "tmpfs", "tmpfs", {"size=10m", "mode=700", "exec", "noatime"}});
   EXPECT_EQ(p.kind, MountPlan::Kind::filesystem);
   EXPECT_EQ(p.options, (std::vector<KeyValue>{{"size", "10m"}, {"mode", "700"}}));

@@ -14,11 +14,13 @@
 
 #include "base/error.h"
 #include "base/strings.h"
+#include "linux/id_map.h"
 #include "linux/mounts.h"
 #include "linux/process.h"
 #include "os/path_open.h"
 #include "runtime/linux/copy_up.h"
 #include "runtime/linux/overlay.h"
+#include "runtime/linux/users.h"
 
 // <sys/mount.h> cannot stand beside <linux/mount.h> with glibc 2.36.
 extern "C" int umount2(const char* target, int flags) noexcept;
@@ -64,6 +66,16 @@ Fd open_source(const std::string& path) {
       .with_hint("it has to exist on this host");
 }
 
+// The part of a volume or image that is wanted: its links lead to places inside of it.
+Fd open_part(Fd whole, const MountPlan& m) {
+  if (m.subpath.empty()) return whole;
+  Fd part = try_open_in_root(whole, m.subpath, O_PATH);
+  if (part) return part;
+  throw errno_error(errno, fmt::format("mount onto {}: {} in its source", quoted(m.target), quoted(m.subpath)))
+      .with_id("E-MOUNT-SUBPATH")
+      .with_hint("a subpath has to be there already; make it first");
+}
+
 // "/proc/PID/root/dev/shm"
 std::optional<ContainerPath> in_container(const std::string& source) {
   auto parts = split(source, '/');
@@ -86,7 +98,7 @@ void RootBuilder::take_sources() {
       if (auto other = in_container(m.source)) {
         copy = take_from(*other, m);
       } else {
-        copy = kernel::clone_mount(open_source(m.source), m.recursive);
+        copy = kernel::clone_mount(open_part(open_source(m.source), m), m.recursive);
       }
     }
     sources_.push_back(std::move(copy));
@@ -112,10 +124,29 @@ Fd RootBuilder::take_from(const ContainerPath& other, const MountPlan& m) {
   return copy;
 }
 
+// Images that are mounted. A part of a mount can be copied only while it is attached somewhere (until Linux 6.15), and
+// the root's own mount point is free at this moment.
+void RootBuilder::take_layers() {
+  for (std::size_t i = 0; i < plan_.mounts.size(); ++i) {
+    const MountPlan& m = plan_.mounts[i];
+    if (m.kind != MountPlan::Kind::layers) continue;
+    LaunchPlan layers;
+    layers.lowers = m.lowers;
+    layers.mount_point = plan_.mount_point;
+    if (Fd mount = mount_overlay(layers))
+      kernel::attach_mount(mount, open_file(plan_.mount_point, O_PATH | O_DIRECTORY), plan_.mount_point);
+    Fd whole = open_file(plan_.mount_point, O_PATH | O_DIRECTORY);
+    sources_[i] = kernel::clone_mount(open_part(std::move(whole), m), false);
+    constexpr int detach = 2;
+    if (::umount2(plan_.mount_point.c_str(), detach) != 0) throw_errno("take off {}", plan_.mount_point);
+  }
+}
+
 void RootBuilder::mount_root() {
   take_sources();
   // A mount that is made below a shared one would appear on the host.
   kernel::set_propagation("/", ms_private);
+  take_layers();
   Fd mount = mount_overlay(plan_);
   if (mount) {
     Fd point(::open(plan_.mount_point.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
@@ -157,7 +188,7 @@ Fd RootBuilder::real_folder(const std::string& path) {
 }
 
 Fd RootBuilder::target_for(const MountPlan& m, bool folder) {
-  bool kernel_own = m.kind != MountPlan::Kind::bind && m.type != "tmpfs";
+  bool kernel_own = m.kind != MountPlan::Kind::bind && m.kind != MountPlan::Kind::layers && m.type != "tmpfs";
   if (kernel_own || m.kind == MountPlan::Kind::dev) return real_folder(m.target);
   Fd fd = try_open_in_root(root_, m.target, O_PATH);
   if (fd) return fd;
@@ -182,21 +213,34 @@ void RootBuilder::check_target(const MountPlan& m, const Fd& target, const Fd* s
   throw unsafe(m.target, "only procfs may lie at /proc");
 }
 
+void RootBuilder::map_to_user(const MountPlan& m, const Fd& source) const {
+  struct stat owner = stat_of(source);
+  User user;
+  user.uid = plan_.uid;
+  user.gid = plan_.gid;
+  if (!plan_.user.empty()) user = resolve_user_in(root_, plan_.user, {});
+  if (owner.st_uid == user.uid && owner.st_gid == user.gid) return;
+  Fd names = kernel::make_user_namespace(kernel::swapped_ids(owner.st_uid, user.uid),
+                                         kernel::swapped_ids(owner.st_gid, user.gid));
+  kernel::map_ids(source, names, quoted(m.target));
+}
+
 void RootBuilder::mount_one(const MountPlan& m, Fd source) {
   if (m.kind == MountPlan::Kind::dev) return mount_dev(m);
   if (m.kind == MountPlan::Kind::cgroup) return mount_cgroups(m);
   Fd mount;
-  if (m.kind == MountPlan::Kind::bind) {
+  bool bind = m.kind == MountPlan::Kind::bind || m.kind == MountPlan::Kind::layers;
+  if (bind) {
     kernel::set_mount_attributes(source, 0, 0, m.propagation != 0 ? m.propagation : ms_private,
                                  m.propagation == 0 || m.propagation_recursive);
     if (m.set != 0 || m.clear != 0) kernel::set_mount_attributes(source, m.set, m.clear, 0, m.recursive_attributes);
+    if (m.owner_to_user) map_to_user(m, source);
     mount = std::move(source);
   } else {
     kernel::FsContext fs(m.type);
     for (const auto& o : m.options) o.value.empty() ? fs.set_flag(o.key) : fs.set(o.key, o.value);
     mount = fs.mount(m.set);
   }
-  bool bind = m.kind == MountPlan::Kind::bind;
   Fd target = target_for(m, !bind || is_folder(mount));
   check_target(m, target, bind ? &mount : nullptr);
   if (bind && is_folder(mount) != is_folder(target))

@@ -41,6 +41,8 @@ class RootBuilder {
 
  private:
   void take_sources();
+  void take_layers();
+  void map_to_user(const MountPlan& mount, const Fd& source) const;
   static Fd take_from(const ContainerPath& other, const MountPlan& mount);
   Fd new_overlay();
   Fd real_folder(const std::string& path);
