@@ -119,6 +119,9 @@ class FakeEngine : public engine::Engine {
   }
   engine::EngineInfo info() override { return {}; }
   engine::DiskUsage disk_usage() override { return {{{"Images", 2, 1, 3000, 1500}}}; }
+  void events(const engine::EventRequest&, const engine::EventSink& sink) override {
+    sink({{.ns = 1'700'000'000'000'000'000}, "container", "start", "abc", {{"image", "base"}, {"name", "web"}}});
+  }
   std::vector<engine::DoctorCheck> doctor(bool, bool) override {
     return {{"one", engine::DoctorCheck::Result::failed, "it is broken", "mend it"}};
   }

@@ -78,7 +78,7 @@ Images:     image ls, load, import, save, tag, rm, inspect, history, prune,
             template ls, template create
             short: images load import save tag rmi history
 Volumes:    volume create, ls, inspect, rm, prune
-Engine:     info version, system df, doctor, prune, container prune
+Engine:     info version events, system df, doctor, prune, container prune
 Help:       help [COMMAND|CODE], help --codes, help --man DIR, completion SHELL
 
 Options before or behind the command:

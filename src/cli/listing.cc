@@ -182,6 +182,10 @@ void print_documents(Context& context, const std::string& format, const std::vec
   }
 }
 
+void print_check(const std::string& format, const std::string& document) {
+  if (format != "json" && format != "yaml" && !format.empty()) Template(format).execute(parse_document(document));
+}
+
 void print_object(Context& context, const std::string& format, const std::string& document) {
   Json object = parse_document(document);
   if (format == "json" || format.empty()) return context.out.line(safe_document(context, dump(object, -1)));

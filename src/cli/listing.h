@@ -32,6 +32,9 @@ void print_documents(Context& context, const std::string& format, const std::vec
 /// One object (a JSON text): as JSON, YAML or through a template.
 void print_object(Context& context, const std::string& format, const std::string& document);
 
+/// Throws what print_object() would say about the format.
+void print_check(const std::string& format, const std::string& document);
+
 /// --format, -q, --no-trunc and -f/--filter.
 std::span<const OptionSpec> listing_options();
 /// --format alone, for inspect.

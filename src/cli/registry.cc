@@ -71,7 +71,6 @@ constexpr auto not_built = std::to_array<std::string_view>({
     "context",
     "service",
     "generate",
-    "events",
     "registry",
     "cri",
     "security",
@@ -80,7 +79,6 @@ constexpr auto not_built = std::to_array<std::string_view>({
     "image pull",
     "image push",
     "image build",
-    "system events",
     "system migrate",
     "system reset",
     "system support-bundle",
@@ -186,9 +184,9 @@ std::vector<std::string> words_below(std::string_view noun) {
 
 std::span<const CommandSpec* const> commands() {
   static const std::vector<const CommandSpec*> all = [] {
-    std::array tables = {run_commands(),    lifecycle_commands(), list_commands(),
-                         watch_commands(),  image_commands(),     archive_commands(),
-                         volume_commands(), system_commands(),    help_commands()};
+    std::array tables = {run_commands(),   lifecycle_commands(), list_commands(),   watch_commands(),
+                         image_commands(), archive_commands(),   volume_commands(), system_commands(),
+                         event_commands(), help_commands()};
     std::vector<const CommandSpec*> list;
     for (auto table : tables) {
       for (const CommandSpec& command : table) list.push_back(&command);

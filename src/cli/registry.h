@@ -51,6 +51,7 @@ std::span<const CommandSpec> image_commands();
 std::span<const CommandSpec> archive_commands();  // load, save, import
 std::span<const CommandSpec> volume_commands();
 std::span<const CommandSpec> system_commands();
+std::span<const CommandSpec> event_commands();
 std::span<const CommandSpec> help_commands();  // help, completion, version
 
 }  // namespace servin::cli

@@ -10,9 +10,9 @@ namespace {
 
 /// Members of documents whose keys are data: an unknown key there is no mistake.
 bool holds_data(std::string_view name, std::string_view parent) {
-  static constexpr std::array<std::string_view, 13> names = {
+  static constexpr std::array<std::string_view, 14> names = {
       "Labels", "Annotations", "Ports", "Networks", "Volumes",  "ExposedPorts", "Options",
-      "Opts",   "Sysctls",     "Tmpfs", "Data",     "Runtimes", "PortBindings"};
+      "Opts",   "Sysctls",     "Tmpfs", "Data",     "Runtimes", "PortBindings", "Attributes"};
   if (name == "Config") return parent == "LogConfig";
   return std::ranges::find(names, name) != names.end();
 }

@@ -52,6 +52,8 @@ struct AttachRequest {
 using ProgressSink = std::function<void(const Progress&)>;
 /// False stops the stream.
 using LogSink = std::function<bool(const LogLine&)>;
+/// False stops the stream.
+using EventSink = std::function<bool(const Event&)>;
 
 class Engine {
  public:
@@ -122,6 +124,8 @@ class Engine {
   // The engine itself
   virtual EngineInfo info() = 0;
   virtual DiskUsage disk_usage() = 0;
+  /// What has happened and what happens, in the order in which it was written down.
+  virtual void events(const EventRequest& request, const EventSink& sink) = 0;
   /// Checks of the host and of the store. `verify`: reads every blob and unpacked layer again and compares digests;
   /// `repair`: damaged things go or are unpacked anew.
   virtual std::vector<DoctorCheck> doctor(bool verify, bool repair) = 0;

@@ -272,6 +272,21 @@ struct Volume {
   bool anonymous = false;
 };
 
+/// Something that happened, in docker's words.
+struct Event {
+  Time time;
+  std::string type;    // container, image, volume, network
+  std::string action;  // "start", "die", "exec_start: sh", "health_status: healthy", ...
+  std::string id;      // of a volume: its name
+  std::map<std::string, std::string> attributes;
+};
+struct EventRequest {
+  std::optional<Time> since;  // nothing: only what comes, unless `until` is given
+  std::optional<Time> until;  // nothing: goes on until the sink says stop
+  /// Keys: container event image label network scope type volume; values of one key are alternatives (labels: all).
+  std::map<std::string, std::vector<std::string>> filters;
+};
+
 struct DoctorCheck {
   enum class Result { ok, warning, failed };
   std::string name;

@@ -15,7 +15,9 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include "base/event.h"
 #include "os/file.h"
+#include "os/journal.h"
 #include "shim/supervisor.h"
 #include "shim/verb.h"
 
@@ -105,6 +107,14 @@ int report_failure(const Fd& spawner, const SpawnRequest& request, StatusRecord 
   return 1;
 }
 
+void write_start_event(SpawnRequest& request, Time started) {
+  auto& events = request.events;
+  if (events.path.empty()) return;
+  std::string lines = std::move(events.before);
+  lines += event_line(started, "container", "start", request.id, events.members);
+  append_lines(events.path, lines);
+}
+
 void protect_from_oom_killer() {
   // Without the right to lower it, it stays: best effort. After the launch: the container must not inherit it.
   Fd fd(::open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC));
@@ -155,6 +165,7 @@ int serve(Fd spawner, Launcher& namespaces, Launcher& host) {
     status.process = start.launched.process;
     status.started = now();
     write_status(request, status);
+    write_start_event(request, status.started);
     start.started_frame = std::string(1, static_cast<char>(ToClient::started)) + encode_status(status);
     ::send(spawner.get(), start.started_frame.data(), start.started_frame.size(), MSG_NOSIGNAL);
     start.helper = run_verb(request.after_start);

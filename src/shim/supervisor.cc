@@ -13,7 +13,9 @@
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 
+#include "base/event.h"
 #include "os/file.h"
+#include "os/journal.h"
 #include "shim/verb.h"
 
 namespace servin::shim {
@@ -287,6 +289,19 @@ void Supervisor::record_exit() {
   } catch (const Error&) {
     // run_dir was removed under us or the disk is full: the clients are told all the same.
   }
+  write_events();
+}
+
+void Supervisor::write_events() {
+  if (request_.events.path.empty()) return;
+  const std::string& members = request_.events.members;
+  std::string lines;
+  if (status_.oom_killed) lines = event_line(status_.finished, "container", "oom", request_.id, members);
+  std::int64_t seconds = (exit_time_ - start_time_) / (1000 * millisecond);
+  lines += event_line(status_.finished, "container", "die", request_.id,
+                      fmt::format(R"({}{}"exitCode":"{}","execDuration":"{}")", members, members.empty() ? "" : ",",
+                                  status_.exit_code, seconds));
+  append_lines(request_.events.path, lines);
 }
 
 void Supervisor::tidy_up() {

@@ -59,6 +59,7 @@ class Supervisor : private ClientEvents {
   void end_others();
   void settle();
   void record_exit();
+  void write_events();
   void tell_exit();
   bool awaits_release() const;
   void tidy_up();
@@ -87,8 +88,9 @@ class Supervisor : private ClientEvents {
   bool told_ = false;
   bool tidied_ = false;
   bool released_ = false;
-  bool busy_ = false;           // buffers were used since the memory was given back last
-  std::int64_t exit_time_ = 0;  // monotonic
+  bool busy_ = false;  // buffers were used since the memory was given back last
+  std::int64_t start_time_ = monotonic_ns();
+  std::int64_t exit_time_ = 0;  // monotonic, as the other
   std::string plan_;            // read again at the exit, not kept while the container runs
   std::size_t polled_clients_ = 0;
   pollfd poll_[5 + Clients::limit] = {};

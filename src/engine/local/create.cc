@@ -221,6 +221,7 @@ Engine::Created LocalEngine::create(const CreateRequest& request) {
   sync_path(paths_.container(making.config.id));
   db_.complete_container(making.config.id);
   making.undo->commit();
+  emit({container_event(making.config, "create")});
   return {making.config.id, std::move(prepared.warnings)};
 }
 

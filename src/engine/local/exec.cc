@@ -16,6 +16,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "base/id.h"
 #include "base/record.h"
 #include "base/strings.h"
 #include "engine/local/local.h"
@@ -34,8 +35,8 @@ void set_nonblocking(const Fd& fd) {
 // The streams of the new process behind one descriptor: an epoll of output, errors and exit.
 class ExecAttachment : public Attachment {
  public:
-  explicit ExecAttachment(runtime::Launched launched)
-      : launched_(std::move(launched)), epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
+  ExecAttachment(runtime::Launched launched, std::function<void(int)> at_end)
+      : launched_(std::move(launched)), at_end_(std::move(at_end)), epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
     if (!epoll_) throw_errno("make an epoll");
     auto& io = launched_.stdio;
     terminal_ = io.terminal.is_open();
@@ -68,6 +69,7 @@ class ExecAttachment : public Attachment {
     event.kind = Kind::exited;
     ExitStatus status = wait_child(launched_.process.pid);
     event.exit.code = status.code;
+    at_end_(status.code);
     return event;
   }
   bool write_stdin(std::string_view bytes) override {
@@ -193,6 +195,7 @@ class ExecAttachment : public Attachment {
   }
 
   runtime::Launched launched_;
+  std::function<void(int)> at_end_;
   Fd epoll_, output_, errors_, input_;
   std::string waiting_;  // input that the process has not taken yet
   bool terminal_ = false, input_ends_ = false, room_watched_ = false;
@@ -217,7 +220,7 @@ Error get_error(std::string_view bytes) {
   return Error(code, message).with_hint(hint).with_id(id);
 }
 
-void exec_detached(const std::function<runtime::Launched()>& launch) {
+void exec_detached(const std::function<runtime::Launched()>& launch, const std::function<void(int)>& at_end) {
   Pipe answer = make_pipe();
   pid_t child = ::fork();
   if (child < 0) throw_errno("fork");
@@ -225,7 +228,7 @@ void exec_detached(const std::function<runtime::Launched()>& launch) {
     ::setsid();
     answer.read.reset();
     try {
-      ExecAttachment attachment(launch());
+      ExecAttachment attachment(launch(), at_end);
       answer.write.reset();
       attachment.drain();
     } catch (const Error& e) {
@@ -267,8 +270,16 @@ std::unique_ptr<Attachment> LocalEngine::exec(const std::string& text, const Exe
     return runtime::exec_on_host(plan, status->process, spec,
                                  {request.tty, request.open_stdin, request.rows, request.columns});
   };
-  if (!detach) return std::make_unique<ExecAttachment>(launch());
-  exec_detached(launch);
+  std::string exec_id = hex(random_bytes(32));
+  auto at_end = [this, row, exec_id](int code) {
+    emit(row, "exec_die", {{"execID", exec_id}, {"exitCode", std::to_string(code)}});
+  };
+  // Before it runs, so that its end comes behind.
+  std::string command = ": " + join(request.command, " ");
+  emit({row_event(row, "exec_create" + command, {{"execID", exec_id}}),
+        row_event(row, "exec_start" + command, {{"execID", exec_id}})});
+  if (!detach) return std::make_unique<ExecAttachment>(launch(), at_end);
+  exec_detached(launch, at_end);
   return nullptr;
 }
 

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "base/event.h"
 #include "base/paths.h"
 #include "base/rollback.h"
 #include "engine/engine.h"
@@ -74,6 +75,7 @@ class LocalEngine : public Engine {
 
   EngineInfo info() override;
   DiskUsage disk_usage() override;
+  void events(const EventRequest& request, const EventSink& sink) override;
   std::vector<DoctorCheck> doctor(bool verify, bool repair) override;
 
   // The hidden verbs that the shim and other commands start (hidden.h).
@@ -135,7 +137,8 @@ class LocalEngine : public Engine {
 
   // start.cc
   std::unique_ptr<Attachment> start_locked(Locked& c, const AttachRequest* attach);
-  std::unique_ptr<Attachment> launch(const ContainerConfig& config, const AttachRequest* attach,
+  /// `news`: lines of the event journal that belong in front of the start.
+  std::unique_ptr<Attachment> launch(const ContainerConfig& config, const AttachRequest* attach, std::string news,
                                      std::vector<std::string>& warnings);
   bool drop_record(const std::string& id);
   runtime::Runtime& runtime_for(Isolation isolation);
@@ -186,6 +189,17 @@ class LocalEngine : public Engine {
   /// Takes it off when nobody uses it; false when somebody does.
   bool release_volume(const std::string& name, bool wait);
   void release_volumes();
+
+  // events.cc
+  using Attributes = std::map<std::string, std::string>;
+  /// Of anything but containers. Costs one append; never throws.
+  void emit(const std::string& type, const std::string& action, const std::string& id,
+            const Attributes& attributes) noexcept;
+  void emit(const std::vector<EventRecord>& events) noexcept;
+  /// With the container's image, name and labels.
+  EventRecord container_event(const ContainerConfig& config, const std::string& action, const Attributes& more = {});
+  EventRecord row_event(const Row& row, const std::string& action, const Attributes& more = {});
+  void emit(const Row& row, const std::string& action, const Attributes& more = {}) noexcept;
 
   // doctor.cc
   void check_store(std::vector<DoctorCheck>& checks, bool repair);

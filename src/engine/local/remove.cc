@@ -31,6 +31,7 @@ void LocalEngine::remove_settled(const Row& row, bool volumes) {
   }
   end_leftovers(row);
   snapshotter_.discard(row.id);
+  EventRecord news = row_event(row, "destroy");
   std::vector<std::string> anonymous;
   if (volumes) {
     try {
@@ -45,10 +46,13 @@ void LocalEngine::remove_settled(const Row& row, bool volumes) {
     if (users_of_volume(name).empty()) drop_volume(name);
   release_volumes();
   remove_tree(run_dir(row.id));
+  news.time = now();
+  emit({std::move(news)});
 }
 
 // Without the lock: whoever holds it while the container runs waits for exactly this.
 void LocalEngine::end_by_force(const Row& row) {
+  emit(row, "kill", {{"signal", "9"}});
   if (kill_and_wait(row) == shim::WaitEnd::stuck) end_supervisor(row);
 }
 
@@ -96,6 +100,8 @@ void LocalEngine::rename(const std::string& text, const std::string& name) {
   ContainerState state;
   if (holder) settle_if_needed(*holder, state);
   db_.rename_container(c.row.id, name);
+  c.container.config.request.name = name;
+  emit({container_event(c.container.config, "rename", {{"oldName", "/" + c.row.name}})});
 }
 
 PruneResult LocalEngine::prune_containers(const Filters& filters, bool dry_run) {

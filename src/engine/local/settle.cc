@@ -204,6 +204,9 @@ bool LocalEngine::settle(const Row& row, ContainerState& state) {
   release_volumes();
   ::unlink((run_dir(row.id) + "/paused").c_str());
   db_.set_last_state(row.id, to_json(state));
+  // Any other end was written down by the supervisor.
+  if (status && status->phase == shim::Phase::running && state.status == Status::exited)
+    emit(row, "die", {{"exitCode", std::to_string(state.exit_code)}});
   return true;
 }
 

@@ -8,6 +8,7 @@
 #include "engine/local/making.h"
 #include "engine/local/records.h"
 #include "engine/local/running.h"
+#include "os/journal.h"
 #include "os/process.h"
 #include "runtime/host/host_runtime.h"
 #include "runtime/linux/namespace_runtime.h"
@@ -31,6 +32,11 @@ bool ends_with_its_command(const ContainerConfig& config, const AttachRequest* a
   const CreateRequest& r = config.request;
   return attach != nullptr && r.auto_remove && r.isolation == Isolation::namespaces &&
          config.anonymous_volumes.empty() && (r.network == "none" || r.network == "host");
+}
+
+/// As docker: not found, not executable, or the engine's own failure.
+int start_exit_code(const Error& e) {
+  return e.id() == "E-COMMAND-NOT-FOUND" ? 127 : e.id() == "E-COMMAND-NOT-EXECUTABLE" ? 126 : 128;
 }
 
 }  // namespace
@@ -75,7 +81,7 @@ void LocalEngine::spawn_sweeper() {
 }
 
 std::unique_ptr<Attachment> LocalEngine::launch(const ContainerConfig& config, const AttachRequest* attach,
-                                                std::vector<std::string>& warnings) {
+                                                std::string news, std::vector<std::string>& warnings) {
   const CreateRequest& r = config.request;
   auto root = snapshotter_.mount_of(config.id, config.chain_ids, r.auto_remove);
   auto volumes = mount_volumes(config);
@@ -95,6 +101,11 @@ std::unique_ptr<Attachment> LocalEngine::launch(const ContainerConfig& config, c
   spawn.attach_err = attach != nullptr && attach->err;
   if (attach != nullptr) spawn.rows = attach->rows;
   if (attach != nullptr) spawn.columns = attach->columns;
+  std::string members = event_members(container_event(config, "").attributes);
+  spawn.events.path = paths_.events();
+  spawn.events.before = std::move(news);
+  if (attach != nullptr) spawn.events.before += event_line(now(), "container", "attach", config.id, members);
+  spawn.events.members = std::move(members);
   spawn.after_exit = hidden_verb("__cleanup", config.id);
   if (!r.auto_remove) spawn.after_start = hidden_verb("__persist", config.id);
   bool short_way = ends_with_its_command(config, attach);
@@ -135,16 +146,20 @@ std::unique_ptr<Attachment> LocalEngine::run(const CreateRequest& request, const
                                              Created& created) {
   Making making = make(request, false);
   created.id = making.config.id;
+  std::string news = event_line(container_event(making.config, "create"));
   try {
-    auto attachment = launch(making.config, attach, created.warnings);
+    auto attachment = launch(making.config, attach, news, created.warnings);
     making.undo->commit();
     return attachment;
   } catch (const Error& e) {
+    news += event_line(container_event(making.config, "die", {{"exitCode", std::to_string(start_exit_code(e))}}));
+    if (request.auto_remove) news += event_line(container_event(making.config, "destroy"));
+    append_lines(paths_.events(), news);
     if (request.auto_remove) throw;
     // As docker does: the container stays, with the reason, for a look and for another start.
     making.undo->commit();
     ContainerState state;
-    state.exit_code = e.id() == "E-COMMAND-NOT-FOUND" ? 127 : e.id() == "E-COMMAND-NOT-EXECUTABLE" ? 126 : 128;
+    state.exit_code = start_exit_code(e);
     state.error = e.message();
     db_.set_last_state(created.id, to_json(state));
     db_.complete_container(created.id);
@@ -176,13 +191,14 @@ std::unique_ptr<Attachment> LocalEngine::start_locked(Locked& c, const AttachReq
   ::unlink((run_dir(c.row.id) + "/status").c_str());
   std::vector<std::string> warnings;
   try {
-    auto attachment = launch(c.container.config, attach, warnings);
+    auto attachment = launch(c.container.config, attach, "", warnings);
     for (const auto& warning : warnings) log::warn("{}", warning);
     return attachment;
   } catch (const Error& e) {
     ContainerState failed = c.container.state;
-    failed.exit_code = e.id() == "E-COMMAND-NOT-FOUND" ? 127 : e.id() == "E-COMMAND-NOT-EXECUTABLE" ? 126 : 128;
+    failed.exit_code = start_exit_code(e);
     failed.error = e.message();
+    emit({container_event(c.container.config, "die", {{"exitCode", std::to_string(failed.exit_code)}})});
     db_.set_last_state(c.row.id, to_json(failed));
     throw;
   }
@@ -192,6 +208,7 @@ std::unique_ptr<Attachment> LocalEngine::attach(const std::string& text, const A
   Row row = find(text);
   require_running(row.name, observe(row).status, "start --attach");
   auto client = shim::Client::connect(run_dir(row.id), request.stdin_, request.out, request.err);
+  emit(row, "attach");
   auto attachment = std::make_unique<ShimAttachment>(std::move(client));
   if (request.logs) {
     logs(row.id, LogRequest{}, [&](const LogLine& line) {

@@ -86,12 +86,17 @@ void LocalEngine::stop_row(const Row& row, std::optional<int> timeout, const std
   int number = parse_signal(signal.empty() ? config.stop_signal : signal);
   int seconds = timeout.value_or(config.request.stop_timeout.value_or(default_stop_seconds));
   thaw(row);
+  emit(row, "kill", {{"signal", std::to_string(number)}});
   signal_container(row, number);
   ContainerState state;
   auto end = wait_until_stopped(row, seconds < 0 ? -1 : seconds * second, state);
-  if (end == shim::WaitEnd::late) end = kill_and_wait(row);
+  if (end == shim::WaitEnd::late) {
+    emit(row, "kill", {{"signal", "9"}});
+    end = kill_and_wait(row);
+  }
   if (end == shim::WaitEnd::stuck)
     log::warn("container {} has ended, but not its record: {}", row.name, stuck(row).what());
+  emit(row, "stop");
 }
 
 // What is left to do when the shim of a dead process does not go on by itself, and somebody wants all of it gone.
@@ -136,12 +141,14 @@ void LocalEngine::restart(const std::string& text, std::optional<int> timeout) {
   // host has been up all the time.
   if (c.row.auto_remove) remove_tree(paths_.container(c.row.id) + "/work/work/incompat");
   start_locked(c, nullptr);
+  emit(c.row, "restart");
 }
 
 void LocalEngine::kill(const std::string& text, const std::string& signal) {
   int number = parse_signal(signal.empty() ? "SIGKILL" : signal);
   Row row = find(text);
   if (!is_up(observe(row).status)) throw not_running(row.name);
+  emit(row, "kill", {{"signal", std::to_string(number)}});
   signal_container(row, number);
   if (number == SIGKILL) thaw(row);
 }
@@ -159,6 +166,7 @@ void LocalEngine::pause(const std::string& text) {
     ::unlink((run_dir(c.row.id) + "/paused").c_str());
     throw;
   }
+  emit(c.row, "pause");
 }
 
 void LocalEngine::unpause(const std::string& text) {
@@ -166,6 +174,7 @@ void LocalEngine::unpause(const std::string& text) {
   if (c.container.state.status != Status::paused)
     throw error(ErrorCode::conflict, "container {} is not paused", c.row.name).with_id("E-NOT-PAUSED");
   thaw(c.row);
+  emit(c.row, "unpause");
 }
 
 namespace {

@@ -40,6 +40,14 @@ struct LogConfig {
   std::uint32_t max_files = 1;
 };
 
+/// What the shim writes into the event journal about its container: nobody else is sure to see the end, or to write the
+/// start before it.
+struct EventConfig {
+  std::string path;     // "" = nothing
+  std::string before;   // whole lines, written in front of the start
+  std::string members;  // base/event.h: the container's attributes
+};
+
 struct SpawnRequest {
   std::string id;
   std::string run_dir;        // exists; the shim puts plan, status and sock there
@@ -49,6 +57,7 @@ struct SpawnRequest {
   bool terminal = false;
   std::uint16_t rows = 0, columns = 0;
   LogConfig log;
+  EventConfig events;
   bool attached = false;  // the spawner wants the streams from the first byte
   bool attach_stdin = false;
   bool attach_out = true, attach_err = true;  // which of the streams, when attached

@@ -32,6 +32,9 @@ std::string encode_request(const SpawnRequest& q) {
   w.put(q.log.path);
   w.put(q.log.max_size);
   w.put(q.log.max_files);
+  w.put(q.events.path);
+  w.put(q.events.before);
+  w.put(q.events.members);
   w.put(q.attached);
   w.put(q.attach_stdin);
   w.put(q.attach_out);
@@ -59,6 +62,9 @@ SpawnRequest decode_request(std::string_view bytes) {
   r.get(q.log.path);
   r.get(q.log.max_size);
   r.get(q.log.max_files);
+  r.get(q.events.path);
+  r.get(q.events.before);
+  r.get(q.events.members);
   r.get(q.attached);
   r.get(q.attach_stdin);
   r.get(q.attach_out);
