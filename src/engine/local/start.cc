@@ -105,10 +105,10 @@ std::unique_ptr<Attachment> LocalEngine::launch(const ContainerConfig& config, c
   spawn.events.path = paths_.events();
   spawn.events.before = std::move(news);
   if (attach != nullptr) spawn.events.before += event_line(now(), "container", "attach", config.id, members);
-  spawn.events.members = std::move(members);
+  spawn.events.members = members;
   spawn.after_exit = hidden_verb("__cleanup", config.id);
   if (!r.auto_remove) spawn.after_start = hidden_verb("__persist", config.id);
-  bool short_way = ends_with_its_command(config, attach);
+  bool short_way = volumes.empty() && ends_with_its_command(config, attach);
   if (short_way) spawn.release_dir = paths_.container(config.id);
   auto client = [&] {
     try {
@@ -122,7 +122,11 @@ std::unique_ptr<Attachment> LocalEngine::launch(const ContainerConfig& config, c
   mark_volumes_used(config);
   if (attach == nullptr) return nullptr;
   if (!short_way) return std::make_unique<ShimAttachment>(std::move(client));
-  return std::make_unique<ShimAttachment>(std::move(client), [this, id = config.id] { return drop_record(id); });
+  return std::make_unique<ShimAttachment>(std::move(client), [this, id = config.id, members] {
+    if (!drop_record(id)) return false;
+    append_lines(paths_.events(), event_line(now(), "container", "destroy", id, members));
+    return true;
+  });
 }
 
 // The short way out of a foreground --rm container: the command that waits for the end has the database open, so it
