@@ -1,4 +1,4 @@
-# servin, servin-shim and servin-init, and the files that servin carries inside itself.
+# servin, servin-shim, servin-netd and servin-init, and the files that servin carries inside itself.
 
 # servin_blob(TARGET SYMBOL FILE [DEPENDS...]): an object library that holds FILE as SYMBOL_start .. SYMBOL_end.
 function(servin_blob target symbol file)
@@ -44,7 +44,11 @@ endif()
 # app/ holds the mains and the wiring.
 file(GLOB app_files CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/app/*.cc)
 list(FILTER app_files EXCLUDE REGEX "_(test|main)\\.cc$")
-foreach(program servin:servin_main.cc servin-shim:shim_main.cc)
+set(room_of_servin-shim room_shim)
+# Static also where the others are not, so that it needs the archive: a linker may take a shared library for it silently.
+find_library(SECCOMP_ARCHIVE NAMES libseccomp.a REQUIRED)
+set(room_of_servin-netd room_network_dns ${SECCOMP_ARCHIVE})
+foreach(program servin:servin_main.cc servin-shim:shim_main.cc servin-netd:netd_main.cc)
   string(REPLACE ":" ";" pair ${program})
   list(GET pair 0 name)
   list(GET pair 1 main)
@@ -64,19 +68,24 @@ foreach(program servin:servin_main.cc servin-shim:shim_main.cc)
     endif()
   else()
     add_executable(${name} ${PROJECT_SOURCE_DIR}/src/app/${main})
-    target_link_libraries(${name} PRIVATE room_shim)
+    target_link_libraries(${name} PRIVATE ${room_of_${name}})
     if(NOT SERVIN_SANITIZE)
-      # One shim per running container: fully static, so that it has no dynamic linker's private pages.
+      # One per running container or network: fully static, so that it has no dynamic linker's private pages.
       set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
       target_link_options(${name} PRIVATE -static -no-pie -Wl,--gc-sections)
     endif()
   endif()
 endforeach()
 
-# The shim is no command of the user's: servin finds it beside itself or in ../libexec/servin.
+# Whoever builds servin by name gets what it starts.
+add_dependencies(servin servin-shim servin-netd)
+
+# The others are no commands of the user's: servin finds them beside itself or in ../libexec/servin.
 if(TARGET servin)
   install(TARGETS servin RUNTIME DESTINATION bin)
 endif()
-if(TARGET servin-shim)
-  install(TARGETS servin-shim RUNTIME DESTINATION libexec/servin)
-endif()
+foreach(program servin-shim servin-netd)
+  if(TARGET ${program})
+    install(TARGETS ${program} RUNTIME DESTINATION libexec/servin)
+  endif()
+endforeach()

@@ -45,6 +45,8 @@ class FileLock {
   /// signal has stopped nobody waits longer than lock_patience. `what` names the object.
   static FileLock acquire(const std::string& path, std::string_view what, std::int64_t timeout_ns);
   static std::optional<FileLock> try_acquire(const std::string& path);
+  /// For a child that goes on holding it: the lock ends with the last copy, or with LOCK_UN on any of them.
+  const Fd& descriptor() const { return fd_; }
 
  private:
   explicit FileLock(Fd fd) : fd_(std::move(fd)) {}
