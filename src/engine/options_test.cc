@@ -254,6 +254,8 @@ TEST_F(Validate, Ranges) {
   refuses("NAME:ADDRESS");
   r_.extra_hosts = {"x y:10.0.0.1"};
   refuses("NAME:ADDRESS");
+  r_.extra_hosts = {"x:host-gateway"};
+  refuses("no way to the host");
   r_.hostname = "a b";
   refuses("host name");
   r_.cgroup_parent = "/a/../b";

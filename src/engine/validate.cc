@@ -88,11 +88,11 @@ void check_name_service(const CreateRequest& r) {
     auto at = entry.find_first_of(":=");
     std::string address = at == std::string::npos ? "" : entry.substr(at + 1);
     if (address.starts_with('[') && address.ends_with(']')) address = address.substr(1, address.size() - 2);
-    if (address == "host-gateway")
-      throw not_built("--add-host with host-gateway needs a network of its own, which is not built yet",
-                      "give the address itself");
+    if (address == "host-gateway" && r.network == "none")
+      throw conflict("--add-host " + entry, "--network none", "without a network there is no way to the host");
     bool clean = entry.find_first_of(" \t\n#") == std::string::npos;
-    if (at == std::string::npos || at == 0 || !is_address(address) || !clean)
+    bool known = address == "host-gateway" || is_address(address);
+    if (at == std::string::npos || at == 0 || !known || !clean)
       throw bad("--add-host", entry, "not of the form NAME:ADDRESS").with_hint("for example --add-host db:10.0.0.5");
   }
 }

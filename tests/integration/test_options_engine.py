@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the options of run do inside the container, and what is said when they cannot be honoured."""
 import os
+import re
 
 import pytest
 
@@ -35,6 +36,25 @@ def test_names(engine):
     assert "10.1.2.3\tdb" in sh(engine, "cat /etc/hosts", "--add-host", "db:10.1.2.3")
     assert sh(engine, "cat /etc/resolv.conf", "--dns", "1.2.3.4", "--dns-search", "example.org") == "nameserver 1.2.3.4\nsearch example.org\n"
     engine.fails("run", "--rm", "--add-host", "db", "base", "true", match="NAME:ADDRESS")
+    engine.fails("run", "--rm", "--add-host", "me:host-gateway", "base", "true", match="E-OPTION-CONFLICT")
+
+
+def test_the_host_by_name(engine):
+    hosts = sh(engine, "cat /etc/hosts", "--network", "host", "--add-host", "me:host-gateway").splitlines()
+    assert "127.0.0.1\tme" in hosts and "127.0.0.1\thost.containers.internal host.docker.internal" in hosts
+    hosts = sh(engine, "cat /etc/hosts", "--network", "host", "--add-host", "host.docker.internal:10.1.2.3").splitlines()
+    assert "10.1.2.3\thost.docker.internal" in hosts and "127.0.0.1\thost.containers.internal" in hosts
+    assert "internal" not in sh(engine, "cat /etc/hosts")
+
+
+def test_name_servers_of_the_host(engine):
+    with open("/etc/resolv.conf", encoding="utf-8") as file:
+        own = file.read()
+    assert sh(engine, "cat /etc/resolv.conf", "--network", "host") == own
+    changed = sh(engine, "cat /etc/resolv.conf", "--network", "host", "--dns-search", "a.example", "--dns-option", "ndots:3")
+    assert changed.endswith("search a.example\noptions ndots:3\n")
+    assert re.findall(r"(?m)^nameserver\s+(\S+)", changed) == re.findall(r"(?m)^nameserver\s+(\S+)", own)
+    assert sh(engine, "cat /etc/resolv.conf", "--network", "host", "--dns", "1.2.3.4", "--dns-search", ".", "--dns-option", "rotate") == "nameserver 1.2.3.4\noptions rotate\n"
     engine.fails("run", "--rm", "--dns", "nonsense", "base", "true", match="not an address")
 
 

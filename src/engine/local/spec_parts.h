@@ -38,8 +38,16 @@ struct MountPlanner {
   void plan(std::vector<oci::SpecMount>& mounts, std::vector<runtime::CopyUp>& copy_up) const;
 };
 
+/// What a container's files say of the networks of the engine that it is in; empty when it is in none.
+struct NetworkView {
+  std::vector<std::string> addresses;       // its own
+  std::vector<std::string> host_addresses;  // the host's in these networks: the gateways of bridges
+  bool resolver = false;                    // a resolver answers there for the names of containers
+};
+
 /// hosts, hostname and resolv.conf of the container, in its folder `dir`. `donor`: the folder of the container whose
-/// network is shared, "" for none.
-void write_network_files(const ContainerConfig& config, const std::string& dir, const std::string& donor);
+/// network is shared, "" for none. True: resolv.conf names a resolver on `host_addresses`, which has to run.
+bool write_network_files(const ContainerConfig& config, const std::string& dir, const std::string& donor,
+                         const NetworkView& view = {});
 
 }  // namespace servin::engine
