@@ -55,3 +55,6 @@ foreach(pair crypto:CRYPTO_LIB sqlite3:SQLITE_LIB z:ZLIB_LIB zstd:ZSTD_LIB lzma:
   list(GET pair 1 var)
   servin_library(${name} ${var})
 endforeach()
+# Always shared: servin-transfer is the one program that meets the internet, and its TLS is to be mended by the
+# distribution's update, not by a new release of ours.
+find_library(CURL_LIB NAMES curl REQUIRED)

@@ -4,6 +4,7 @@ set(room_libs_os)
 set(room_libs_archive ${ZLIB_LIB} ${ZSTD_LIB} ${LZMA_LIB} ${BZ2_LIB} dl pthread)
 set(room_libs_state ${SQLITE_LIB} dl pthread)
 set(room_libs_runtime_linux ${SECCOMP_LIB})
+set(room_libs_transfer ${CURL_LIB} ${SECCOMP_LIB} pthread)
 
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/docs/layers.txt)
 file(STRINGS docs/layers.txt lines REGEX "^[a-z]")

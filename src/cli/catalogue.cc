@@ -11,7 +11,8 @@ namespace servin::cli {
 std::span<const CatalogueEntry> catalogue() {
   static const std::vector<CatalogueEntry> all = [] {
     std::vector<CatalogueEntry> list;
-    for (auto part : {catalogue_of_objects(), catalogue_of_use()}) list.insert(list.end(), part.begin(), part.end());
+    for (auto part : {catalogue_of_objects(), catalogue_of_use(), catalogue_of_registries()})
+      list.insert(list.end(), part.begin(), part.end());
     std::ranges::sort(list, {}, &CatalogueEntry::id);
     return list;
   }();

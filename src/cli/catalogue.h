@@ -19,7 +19,8 @@ struct CatalogueEntry {
 /// Sorted by id.
 std::span<const CatalogueEntry> catalogue();
 std::span<const CatalogueEntry> catalogue_of_objects();  // catalogue_objects.cc
-std::span<const CatalogueEntry> catalogue_of_use();      // catalogue_use.cc
+std::span<const CatalogueEntry> catalogue_of_registries();
+std::span<const CatalogueEntry> catalogue_of_use();  // catalogue_use.cc
 /// Case does not matter. Null when there is none.
 const CatalogueEntry* find_entry(std::string_view id);
 

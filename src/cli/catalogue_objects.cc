@@ -68,9 +68,8 @@ constexpr auto entries = std::to_array<CatalogueEntry>({
      "There is neither a container nor an image nor a volume of this name.", "List them.",
      "servin ls -a; servin images; servin volume ls"},
     {"E-IMAGE-NOT-FOUND", "the image is not here",
-     "No image has this name or id. Pulling from registries is not built yet: images come from files, and \"base\" is "
-     "built in.",
-     "List the images, or load one from a file.", "servin load -i image.tar"},
+     "No image has this name or id, and it could not be pulled: the message says why.",
+     "List the images, pull it, or load it from a file.", "servin images --no-trunc"},
     {"E-IMAGE-AMBIGUOUS", "several images' ids begin like this",
      "The beginning of an id must belong to one image only.", "Use more digits of the id, or a name.",
      "servin images --no-trunc"},

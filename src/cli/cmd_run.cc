@@ -8,6 +8,7 @@
 #include "base/strings.h"
 #include "cli/attach.h"
 #include "cli/context.h"
+#include "cli/progress.h"
 #include "cli/registry.h"
 #include "cli/run_request.h"
 #include "os/file.h"
@@ -58,6 +59,35 @@ RunRequest prepare(Context& context, const Parsed& parsed) {
   return run;
 }
 
+/// The image comes from its registry when that is asked for. A local one costs nothing: only a run that failed for want
+/// of it asks.
+template <typename F>
+auto with_image(Context& context, const Parsed& parsed, RunRequest& run, F&& make) {
+  auto fetch = [&] {
+    engine::PullRequest request;
+    request.image = run.create.image;
+    request.platform = run.create.platform;
+    auto view = progress_of(context, parsed);
+    try {
+      run.create.image =
+          context.engine().provide_image(request, run.pull, [&](const engine::Progress& p) { view->show(p); });
+    } catch (...) {
+      view->finish();
+      throw;
+    }
+    view->finish();
+  };
+  if (run.pull == "always") fetch();
+  try {
+    return make();
+  } catch (const Error& e) {
+    bool missing = e.id() == "E-IMAGE-NOT-FOUND" || (e.id() == "E-IMAGE-PLATFORM" && !run.create.platform.empty());
+    if (run.pull != "missing" || !missing) throw;
+  }
+  fetch();
+  return make();
+}
+
 void check_terminal(const Context& context, const RunRequest& run) {
   if (run.detach || !run.create.tty || !run.attach_stdin || context.stdin_terminal) return;
   throw Error(ErrorCode::invalid_argument, "--tty --interactive: stdin is not a terminal")
@@ -73,7 +103,8 @@ int run_handler(Context& context, const Parsed& parsed) {
   engine::AttachRequest attach{.stdin_ = run.attach_stdin, .out = run.attach_out, .err = run.attach_err, .logs = false};
   if (run.create.tty) caller_size(attach.rows, attach.columns);
   engine::Engine::Created created;
-  auto attachment = context.engine().run(run.create, run.detach ? nullptr : &attach, created);
+  auto attachment = with_image(
+      context, parsed, run, [&] { return context.engine().run(run.create, run.detach ? nullptr : &attach, created); });
   id_file.write(created.id);
   show_warnings(context, created.warnings);
   if (run.detach) {
@@ -93,7 +124,7 @@ int run_handler(Context& context, const Parsed& parsed) {
 int create_handler(Context& context, const Parsed& parsed) {
   RunRequest run = prepare(context, parsed);
   IdFile id_file(run.id_file);
-  engine::Engine::Created created = context.engine().create(run.create);
+  auto created = with_image(context, parsed, run, [&] { return context.engine().create(run.create); });
   id_file.write(created.id);
   show_warnings(context, created.warnings);
   context.out.line(created.id);

@@ -35,7 +35,7 @@ TEST(Completion, Commands) {
   EXPECT_THAT(words_for({"image", "h"}), ElementsAre("history"));
   EXPECT_THAT(words_for({"image", "template", ""}), ElementsAre("ls", "create"));
   EXPECT_THAT(words_for({""}), Contains("container"));
-  EXPECT_THAT(words_for({""}), Not(Contains("pull")));
+  EXPECT_THAT(words_for({""}), Not(Contains("compose")));
   EXPECT_THAT(words_for({"--root", "/x", "ru"}), ElementsAre("run"));
   EXPECT_THAT(words_for({"container", "sto"}), ElementsAre("stop"));
 }

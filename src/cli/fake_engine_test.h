@@ -84,6 +84,27 @@ class FakeEngine : public engine::Engine {
     return {{"sha256:1", "docker.io/library/alpine:latest", false}, {"sha256:2", "", false}};
   }
   void save(const std::vector<std::string>&, engine::SaveFormat, const Fd&, const engine::ProgressSink&) override {}
+  std::vector<engine::PulledImage> pull(const engine::PullRequest& request, const engine::ProgressSink&) override {
+    calls.push_back("pull " + request.image);
+    return {{"sha256:1", "docker.io/library/alpine:latest", "sha256:2", false}};
+  }
+  std::vector<engine::PushedImage> push(const engine::PushRequest& request, const engine::ProgressSink&) override {
+    calls.push_back("push " + request.image);
+    return {{"docker.io/library/alpine:latest", "sha256:2", 500, 1, 0, 0}};
+  }
+  std::string provide_image(const engine::PullRequest& request, const std::string& when,
+                            const engine::ProgressSink&) override {
+    calls.push_back("provide " + when + " " + request.image);
+    return request.image;
+  }
+  std::string login(const engine::LoginRequest& request) override {
+    calls.push_back("login " + request.user + " " + request.password + " " + request.registry);
+    return "/root/.docker/config.json";
+  }
+  bool logout(const std::string& registry, const std::string&) override { return registry != "unknown"; }
+  std::vector<engine::SearchResult> search(const engine::SearchRequest&) override {
+    return {{"nginx", "a server", 5, true}};
+  }
   std::vector<engine::ImageSummary> list_images(const engine::ImageFilter&) override { return images; }
   engine::ImageDetail inspect_image(const std::string&) override { return {}; }
   std::string inspect_image_json(const std::string& name) override {

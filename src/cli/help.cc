@@ -74,9 +74,9 @@ Usage: servin [OPTIONS] COMMAND
 
 Containers: run create start stop restart kill pause unpause rm rename wait
             ls (ps) logs exec attach top inspect           (also: container ...)
-Images:     image ls, load, import, save, tag, rm, inspect, history, prune,
-            template ls, template create
-            short: images load import save tag rmi history
+Images:     image ls, pull, push, load, import, save, tag, rm, inspect, history,
+            prune, template ls, template create; login logout search
+            short: images pull push load import save tag rmi history
 Volumes:    volume create, ls, inspect, rm, prune
 Engine:     info version events, system df, doctor, prune, container prune
 Help:       help [COMMAND|CODE], help --codes, help --man DIR, completion SHELL

@@ -168,7 +168,7 @@ TEST(Parse, Mistakes) {
   EXPECT_EQ(id_of([] { read({"run", "--name"}); }), "E-OPTION-VALUE");
   EXPECT_EQ(id_of([] { read({"run", "--pull", "sometimes", "x"}); }), "E-OPTION-VALUE");
   EXPECT_EQ(id_of([] { read({"frobnicate"}); }), "E-COMMAND-UNKNOWN");
-  EXPECT_EQ(id_of([] { read({"pull", "x"}); }), "E-NOT-BUILT");
+  EXPECT_EQ(id_of([] { read({"compose", "x"}); }), "E-NOT-BUILT");
   EXPECT_EQ(id_of([] { read({"network", "ls"}); }), "E-NOT-BUILT");
   EXPECT_EQ(id_of([] { read({"image", "lss"}); }), "E-COMMAND-UNKNOWN");
 }
@@ -235,7 +235,7 @@ TEST(RunRequest, NumbersAndSizes) {
 
 TEST(RunRequest, ValuesThatWait) {
   EXPECT_EQ(id_of([] { request({"run", "--restart", "always", "x"}); }), "E-NOT-BUILT");
-  EXPECT_EQ(id_of([] { request({"run", "--pull", "always", "x"}); }), "E-NOT-BUILT");
+  EXPECT_EQ(request({"run", "--pull", "always", "x"}).pull, "always");
   EXPECT_EQ(id_of([] { request({"run", "--userns", "keep-id", "x"}); }), "E-NOT-BUILT");
   EXPECT_EQ(request({"run", "--restart", "no", "--pull", "never", "x"}).create.image, "x");
 }

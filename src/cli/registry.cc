@@ -56,12 +56,7 @@ constexpr auto not_built = std::to_array<std::string_view>({
     "stat",
     "find",
     "pwd",
-    "pull",
-    "push",
     "build",
-    "login",
-    "logout",
-    "search",
     "network",
     "vm",
     "dev",
@@ -76,8 +71,6 @@ constexpr auto not_built = std::to_array<std::string_view>({
     "security",
     "gui",
     "init",
-    "image pull",
-    "image push",
     "image build",
     "system migrate",
     "system reset",
@@ -184,9 +177,9 @@ std::vector<std::string> words_below(std::string_view noun) {
 
 std::span<const CommandSpec* const> commands() {
   static const std::vector<const CommandSpec*> all = [] {
-    std::array tables = {run_commands(),   lifecycle_commands(), list_commands(),   watch_commands(),
-                         image_commands(), archive_commands(),   volume_commands(), system_commands(),
-                         event_commands(), help_commands()};
+    std::array tables = {run_commands(),    lifecycle_commands(), list_commands(),    watch_commands(),
+                         image_commands(),  registry_commands(),  archive_commands(), volume_commands(),
+                         system_commands(), event_commands(),     help_commands()};
     std::vector<const CommandSpec*> list;
     for (auto table : tables) {
       for (const CommandSpec& command : table) list.push_back(&command);

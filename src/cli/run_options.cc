@@ -29,7 +29,7 @@ constexpr auto container_table = std::to_array<OptionSpec>({
     {.names = "--platform", .value = "OS/ARCH", .help = "of an image that has several"},
     {.names = "--pull",
      .value = "WHEN",
-     .help = "missing or never (always: not built yet)",
+     .help = "missing (when it is not here), always or never",
      .complete = Complete::choice,
      .choices = "missing|never|always"},
     {.names = "-q,--quiet", .value = "", .help = "no progress"},

@@ -218,11 +218,6 @@ void refuse_later_values(const Parsed& parsed) {
         .with_id("E-NOT-BUILT")
         .with_hint("leave --restart out");
   }
-  if (parsed.value_or("pull", "missing") == "always") {
-    throw Error(ErrorCode::unsupported, "--pull always: pulling images is not built yet")
-        .with_id("E-NOT-BUILT")
-        .with_hint("load the image from a file: servin load -i FILE");
-  }
 }
 
 void put_attach(const Parsed& parsed, RunRequest& run) {
@@ -311,6 +306,7 @@ RunRequest run_request(const Parsed& parsed, const Surroundings& around) {
   put_attach(parsed, run);
   run.id_file = parsed.value_or("cidfile", "");
   run.isolation = parsed.value_or("isolation", "");
+  run.pull = parsed.value_or("pull", "missing");
   return run;
 }
 

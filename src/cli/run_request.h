@@ -33,6 +33,7 @@ struct RunRequest {
   std::string detach_keys;  // "" = ctrl-p,ctrl-q
   std::string id_file;
   std::string isolation;  // as asked, "" = not
+  std::string pull;       // missing, always, never
 };
 
 std::span<const OptionSpec> container_options();  // run and create

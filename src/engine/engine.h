@@ -99,6 +99,16 @@ class Engine {
                                         const ProgressSink& progress) = 0;
   virtual void save(const std::vector<std::string>& images, SaveFormat format, const Fd& out,
                     const ProgressSink& progress) = 0;
+  /// Registries. One image, or each tag with all_tags.
+  virtual std::vector<PulledImage> pull(const PullRequest& request, const ProgressSink& progress) = 0;
+  virtual std::vector<PushedImage> push(const PushRequest& request, const ProgressSink& progress) = 0;
+  /// For run and create: the image under the name that they go on with. `when`: always, missing or never.
+  virtual std::string provide_image(const PullRequest& request, const std::string& when,
+                                    const ProgressSink& progress) = 0;
+  /// Tries the credentials, then keeps them. Says where.
+  virtual std::string login(const LoginRequest& request) = 0;
+  virtual bool logout(const std::string& registry, const std::string& auth_file) = 0;
+  virtual std::vector<SearchResult> search(const SearchRequest& request) = 0;
   virtual std::vector<ImageSummary> list_images(const ImageFilter& filter) = 0;
   virtual ImageDetail inspect_image(const std::string& image) = 0;
   /// Docker's `image inspect` shape as JSON text.

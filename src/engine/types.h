@@ -251,6 +251,49 @@ struct LoadedImage {
   bool existed = false;
 };
 
+/// How to meet a registry; what is not said comes from this machine's files.
+struct RegistryAccess {
+  std::optional<bool> tls_verify;
+  std::string credentials;  // USER[:PASSWORD]
+  std::string auth_file, cert_dir;
+};
+struct PullRequest {
+  std::string image;
+  std::string platform;  // "" = the host's
+  bool all_tags = false;
+  RegistryAccess access;
+};
+struct PulledImage {
+  std::string id, reference, digest;
+  bool existed = false;  // nothing was new
+};
+struct PushRequest {
+  std::string image;
+  std::string target;  // "" = its own name
+  bool all_tags = false;
+  RegistryAccess access;
+};
+struct PushedImage {
+  std::string reference, digest;
+  std::uint64_t size = 0;  // of the manifest
+  std::uint64_t uploaded = 0, mounted = 0, existed = 0;
+};
+struct LoginRequest {
+  std::string registry;  // "" = docker.io
+  std::string user, password;
+  RegistryAccess access;
+};
+struct SearchRequest {
+  std::string term;  // [REGISTRY/]WORDS
+  std::uint64_t limit = 25;
+  RegistryAccess access;
+};
+struct SearchResult {
+  std::string name, description;
+  std::uint64_t stars = 0;
+  bool official = false;
+};
+
 enum class SaveFormat { docker_archive, oci_archive };
 
 struct RemovedImage {

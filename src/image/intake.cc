@@ -173,7 +173,9 @@ void Intake::run(Job& job, std::size_t number) {
   Fd blob;
   if (job.verify && job.have_blob && hash_file(store_.paths().blob(job.taken.digest.hex())) != job.taken.digest.hex())
     job.have_blob = job.settled = false;  // written again, over the damaged one
-  if (!job.have_blob) {
+  if (!job.have_blob && !job.source.kept_at.empty()) {
+    job.blob_file = job.source.kept_at;
+  } else if (!job.have_blob) {
     job.blob_file = lease_.scratch().path() + "/blob-" + std::to_string(number);
     blob = open_file(job.blob_file, O_WRONLY | O_CREAT | O_EXCL, 0600);
   }

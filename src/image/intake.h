@@ -26,6 +26,8 @@ struct LayerSource {
   std::uint64_t size = 0;                                      // stored bytes
   oci::Digest diff;         // of the tar inside; empty for a root file system: it is found out
   bool whole_root = false;  // a root file system: whiteouts are an error
+  /// Set when the bytes are in a file of ours once they are read (a download): it becomes the blob, nothing is copied.
+  std::string kept_at;
 };
 
 /// What became of it.

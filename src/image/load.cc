@@ -202,7 +202,9 @@ bool is_comparable(ImageStore& store, const PlannedImage& image) {
   return std::ranges::equal(layers, image.parsed.diff_ids, {}, &oci::Descriptor::digest);
 }
 
-std::vector<Loaded> load_images(ImageStore& store, std::vector<PlannedImage> images, Intake& intake) {
+}  // namespace
+
+std::vector<Loaded> take_in(ImageStore& store, std::vector<PlannedImage> images, Intake& intake) {
   std::vector<std::optional<std::size_t>> numbers;
   std::vector<bool> complete;
   for (PlannedImage& image : images) {
@@ -241,8 +243,6 @@ std::vector<Loaded> load_images(ImageStore& store, std::vector<PlannedImage> ima
   return intake.commit(finished);
 }
 
-}  // namespace
-
 std::vector<Loaded> load(ImageStore& store, const Fd& archive, const std::string& path, const LoadOptions& wanted,
                          const ProgressSink& progress) {
   try {
@@ -261,7 +261,7 @@ std::vector<Loaded> load(ImageStore& store, const Fd& archive, const std::string
           .with_hint("the archive is an image with a configuration of its own");
     }
     apply_name(images, path, options.name);
-    return load_images(store, std::move(images), intake);
+    return take_in(store, std::move(images), intake);
   } catch (Error& e) {
     explain_full_disk(e, "load " + path, store.paths());
     throw;

@@ -16,11 +16,6 @@ constexpr std::size_t max_documents = 1000;
 constexpr const char* containerd_name = "io.containerd.image.name";
 constexpr const char* ref_name = "org.opencontainers.image.ref.name";
 
-struct Choice {
-  oci::Descriptor manifest;
-  oci::Platform platform;
-};
-
 class LayoutReader {
  public:
   LayoutReader(const Bundle& bundle, const std::string& name, const std::string& platform)
@@ -37,7 +32,7 @@ class LayoutReader {
       std::vector<Choice> offers;
       for (const oci::Descriptor& descriptor : group) collect(descriptor, 0, offers);
       if (offers.empty()) continue;
-      PlannedImage image = plan(choose(offers).manifest);
+      PlannedImage image = plan(choose_platform(offers, wanted_, explicit_, name_).manifest);
       image.references = names_of(group.front());
       images.push_back(std::move(image));
     }
@@ -84,19 +79,6 @@ class LayoutReader {
         .with_hint("the archive is damaged: get or make it again");
   }
 
-  /// Build records beside the images (buildx writes them).
-  static bool is_attestation(const oci::Descriptor& descriptor) {
-    return descriptor.annotations.contains("vnd.docker.reference.type") ||
-           (descriptor.platform && descriptor.platform->os == "unknown");
-  }
-
-  static bool says_index(const oci::Descriptor& descriptor, const std::string& archive) {
-    const std::string& type = descriptor.media_type;
-    if (type == oci::media_type::oci_index || type == oci::media_type::docker_manifest_list) return true;
-    if (type == oci::media_type::oci_manifest || type == oci::media_type::docker_manifest) return false;
-    throw invalid_image(archive, "\"" + printable(type.substr(0, 100)) + "\" is no manifest's media type");
-  }
-
   void collect(const oci::Descriptor& descriptor, int depth, std::vector<Choice>& offers) {
     if (is_attestation(descriptor)) return;
     if (depth > max_depth) throw invalid_image(name_, fmt::format("indexes nested deeper than {}", max_depth));
@@ -115,24 +97,6 @@ class LayoutReader {
   oci::Platform platform_in_config(const oci::Descriptor& descriptor) {
     oci::Manifest manifest = oci::parse_manifest(document(descriptor, oci::max_manifest_size));
     return oci::parse_image_config(document(manifest.config, oci::max_config_size)).platform;
-  }
-
-  const Choice& choose(const std::vector<Choice>& offers) const {
-    const Choice* best = nullptr;
-    std::string have;
-    for (const Choice& offer : offers) {
-      have += (have.empty() ? "" : ", ") + offer.platform.str();
-      if (!wanted_.accepts(offer.platform)) continue;
-      // The exact variant before one that merely runs; newer variants before older ones.
-      if (best == nullptr || offer.platform.variant == wanted_.variant ||
-          (best->platform.variant != wanted_.variant && offer.platform.variant > best->platform.variant))
-        best = &offer;
-    }
-    if (best != nullptr) return *best;
-    if (offers.size() == 1 && !explicit_) return offers.front();
-    throw error(ErrorCode::not_found, "{}: no image for {}", name_, wanted_.str())
-        .with_id("E-IMAGE-PLATFORM")
-        .with_hint("it has: " + printable(have) + "; choose one with --platform");
   }
 
   PlannedImage plan(const oci::Descriptor& descriptor) {

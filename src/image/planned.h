@@ -24,6 +24,22 @@ std::vector<PlannedImage> plan_oci(const Bundle& bundle, const std::string& name
 /// manifest.json of `docker save`.
 std::vector<PlannedImage> plan_docker(const Bundle& bundle, const std::string& name, const std::string& platform);
 
+/// Images into the store, all or nothing. The intake's lease holds what they share with others.
+std::vector<Loaded> take_in(ImageStore& store, std::vector<PlannedImage> images, Intake& intake);
+
+/// One image of an index.
+struct Choice {
+  oci::Descriptor manifest;
+  oci::Platform platform;
+};
+/// The best for a platform; `exactly`: it was asked for, the only one there is does not do. Throws E-IMAGE-PLATFORM.
+const Choice& choose_platform(const std::vector<Choice>& offers, const oci::Platform& wanted, bool exactly,
+                              const std::string& name);
+/// Build records beside the images (buildx writes them).
+bool is_attestation(const oci::Descriptor& descriptor);
+/// Does a descriptor lead to an index (true) or a manifest (false)? Throws when its media type is neither's.
+bool says_index(const oci::Descriptor& descriptor, const std::string& archive);
+
 /// The error for documents that contradict themselves or each other.
 Error invalid_image(const std::string& archive, const std::string& why);
 /// How much of an archive may be documents: they are held in memory, and a small archive can name one of them often.

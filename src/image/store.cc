@@ -56,7 +56,7 @@ std::optional<Image> ImageStore::find_by_digest(const oci::Reference& reference)
     oci::Reference known = oci::Reference::parse(row.reference);
     if (known.registry != reference.registry || known.repository != reference.repository) continue;
     auto image = db_.image(row.image_id);
-    if (image && image->manifest_digest == reference.digest.str())
+    if (image && (image->manifest_digest == reference.digest.str() || known.digest == reference.digest))
       return Image::from_row(*image, db_.references_of(image->id));
   }
   return std::nullopt;

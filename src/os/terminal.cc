@@ -55,4 +55,22 @@ void RawMode::restore() {
 
 RawMode::~RawMode() { restore(); }
 
+struct HiddenInput::Saved {
+  int fd;
+  termios before;
+};
+
+HiddenInput::HiddenInput(int fd) {
+  termios before{};
+  if (::tcgetattr(fd, &before) != 0) return;
+  termios dark = before;
+  dark.c_lflag &= ~static_cast<tcflag_t>(ECHO | ISIG);
+  if (::tcsetattr(fd, TCSAFLUSH, &dark) != 0) throw_errno("hide what is typed");
+  saved_ = std::make_unique<Saved>(Saved{fd, before});
+}
+
+HiddenInput::~HiddenInput() {
+  if (saved_) ::tcsetattr(saved_->fd, TCSADRAIN, &saved_->before);
+}
+
 }  // namespace servin

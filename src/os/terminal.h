@@ -39,4 +39,18 @@ class RawMode {
   std::unique_ptr<Saved> saved_;
 };
 
+/// Typing is not shown for the life of the object. Ctrl-C arrives as a character (\x03), so that nobody dies with a
+/// dark terminal. Does nothing when `fd` is no terminal.
+class HiddenInput {
+ public:
+  explicit HiddenInput(int fd);
+  ~HiddenInput();
+  HiddenInput(const HiddenInput&) = delete;
+  HiddenInput& operator=(const HiddenInput&) = delete;
+
+ private:
+  struct Saved;
+  std::unique_ptr<Saved> saved_;
+};
+
 }  // namespace servin

@@ -74,7 +74,7 @@ def test_not_found_and_not_executable(base):
 
 def test_usage_errors_are_125_with_empty_stdout(base):
     for words in (["run"], ["run", "--no-such", "base"], ["frobnicate"], ["rename", "a"], ["ls", "--filter", "x"],
-                  ["run", "--memory", "much", "base"], ["pull", "x"], ["image", "frobnicate"]):
+                  ["run", "--memory", "much", "base"], ["compose", "x"], ["image", "frobnicate"]):
         result = base.fails(*words, code=125)
         assert result.out == ""
         assert result.err.startswith("servin: ")

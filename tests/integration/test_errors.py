@@ -14,9 +14,10 @@ import tarfile
 
 import pytest
 
-from support.engine import PROGRAM
+from support.engine import PROGRAM, Result
 from support.fusefs import broken_folder
 from support.imagebuilder import Dir, File, Image, Symlink, busybox, docker_archive, layer
+from support.registry import FakeRegistry, TestImage, children, make_ca
 
 PROVOKE = {}
 
@@ -52,7 +53,7 @@ simple("E-ARGUMENTS", "rename", "one", names="rename")
 simple("E-OPTION-UNKNOWN", "run", "--nmae", "x", "base", names="--nmae")
 simple("E-OPTION-VALUE", "run", "--memory", "much", "base", names="much")
 simple("E-OPTION-CONFLICT", "run", "-d", "-a", "stdout", "base", names="--detach")
-simple("E-NOT-BUILT", "pull", "alpine", names="pull")
+simple("E-NOT-BUILT", "compose", "up", names="compose")
 simple("E-FILTER-INVALID", "ls", "--filter", "name")
 simple("E-FILTER-UNKNOWN", "ls", "--filter", "nmae=x", names="nmae")
 simple("E-FORMAT-INVALID", "ls", "--format", "{{.Nmaes}}", names="Nmaes")
@@ -67,6 +68,96 @@ simple("E-CAP-UNKNOWN", "run", "--cap-add", "NET_ADMINN", "base", "true", names=
 simple("E-ULIMIT-UNKNOWN", "run", "--ulimit", "nofiles=1", "base", "true", names="nofiles")
 simple("E-SYSCTL-REFUSED", "run", "--sysctl", "net.ipv4.no_such_setting=1", "base", "true", names="no_such_setting")
 simple("E-LIMIT-REFUSED", "run", "--cpuset-cpus", "1000", "base", "true", names="1000")
+simple("E-REGISTRY-UNREACHABLE", "pull", "127.0.0.1:9/x", names="127.0.0.1:9")
+simple("E-IMAGE-BUILT-IN", "pull", "base")
+simple("E-NOT-LOGGED-IN", "logout", "registry.example")
+
+
+@provokes("E-REGISTRY-BLOCKED")
+def registry_blocked(e):
+    return registries_conf(e, '[[registry]]\nprefix = "evil.example"\nblocked = true\n', "evil.example/x")
+
+
+@provokes("E-REGISTRIES-CONF")
+def registries_conf_broken(e):
+    return registries_conf(e, "[[registry\n", "registries.conf: line 1")
+
+
+def registries_conf(e, text, names):
+    with open(e.registries_conf, "w", encoding="utf-8") as file:
+        file.write(text)
+    return ["pull", "evil.example/x"], names
+
+
+@provokes("E-AUTH-FILE")
+def auth_file(e):
+    os.mkdir(f"{e.home}/.docker")
+    with open(f"{e.home}/.docker/config.json", "w", encoding="utf-8") as file:
+        file.write("{")
+    return ["pull", "127.0.0.1:9/x"], "config.json"
+
+
+@provokes("E-CREDENTIAL-HELPER")
+def credential_helper(e):
+    os.mkdir(f"{e.home}/.docker")
+    with open(f"{e.home}/.docker/config.json", "w", encoding="utf-8") as file:
+        file.write('{"credsStore": "nosuch"}')
+    return ["pull", "127.0.0.1:9/x"], "docker-credential-nosuch"
+
+
+# --- a registry of our own (support/registry.py) that misbehaves in one way each
+
+def at_registry(name, match, hook=None, tls=False, **more):
+    def provoke(e):
+        registry = FakeRegistry(tls=make_ca(f"{e.dir}/ca") if tls else None, **more)
+        try:
+            registry.put("x:1", TestImage())
+            if hook:
+                registry.hook = hook
+            return e.run("pull", f"{registry.host}/x:1", env={"SERVIN_TRANSFER_TRIES": "1", "SERVIN_TRANSFER_STALL": "1"}), match
+        finally:
+            registry.close()
+    PROVOKE[name] = (provoke, 125)
+
+
+def for_manifests(*answer, **more):
+    return lambda request: "/manifests/" in request.path and (request.answer(*answer, **more) or True)
+
+
+def silent(request):
+    request.send_response(200)
+    request.send_header("Content-Length", "100")
+    request.end_headers()
+    request.wfile.flush()
+    request.rfile.read(1)  # until the other side hangs up
+    request.close_connection = True
+    return True
+
+
+at_registry("E-REGISTRY-TLS", "not trusted", tls=True)
+at_registry("E-REGISTRY-STALLED", "nothing comes any more", silent)
+at_registry("E-REGISTRY-LIES", "text/html", for_manifests(200, b"{}", "text/html"))
+at_registry("E-REGISTRY-REDIRECT", "169.254.169.254", for_manifests(307, headers=[("Location", "http://169.254.169.254/")]))
+at_registry("E-REGISTRY-DENIED", "x:1", users={"me": "secret"})
+at_registry("E-REGISTRY-NOT-FOUND", "x:1", for_manifests(404))
+at_registry("E-REGISTRY-LIMIT", "3600", for_manifests(429, headers=[("Retry-After", "3600")]))
+at_registry("E-REGISTRY-FAILED", "500", for_manifests(500))
+at_registry("E-REGISTRY-SCHEMA1", "x:1", for_manifests(200, b"{}", "application/vnd.docker.distribution.manifest.v1+prettyjws"))
+
+
+@provokes("E-TRANSFER-LOST")
+def transfer_lost(e):
+    registry = FakeRegistry()
+    try:
+        registry.hook = silent
+        pull = e.popen("pull", f"{registry.host}/x:1")
+        e.wait_for("a request", lambda: registry.requests)
+        for pid in children(pull.pid):
+            os.kill(pid, signal.SIGKILL)
+        out, err = pull.communicate(timeout=60)
+        return Result(["pull"], pull.returncode, out, err), "servin-transfer"
+    finally:
+        registry.close()
 
 
 @provokes("E-ID-AMBIGUOUS")

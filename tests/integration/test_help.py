@@ -61,7 +61,7 @@ def test_generated_pages_are_in_the_tree(module_engine, source):
 
 def test_what_waits_is_not_listed(module_engine):
     text = module_engine.ok("help", "--reference").out + module_engine.ok("help").out
-    for word in ("--publish-all", "--gpus", "network create", "servin pull"):
+    for word in ("--publish-all", "--gpus", "network create", "servin compose"):
         assert word not in text
 
 

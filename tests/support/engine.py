@@ -70,6 +70,9 @@ class Engine:
         self.root = f"{self.dir}/root"
         self.home = f"{self.dir}/home"
         os.mkdir(self.home)
+        # No test asks the real docker.io: its name leads to a port of this host where nobody listens.
+        self.registries_conf = f"{self.dir}/registries.conf"
+        pathlib.Path(self.registries_conf).write_text('[[registry]]\nprefix = "docker.io"\nlocation = "127.0.0.1:9"\n')
         self.tag = tag_of(self.root)
         pathlib.Path(self.dir, "maker").write_text(str(os.getpid()))
         self.program = PROGRAM
@@ -83,7 +86,10 @@ class Engine:
 
     def environment(self, extra=None):
         env = {name: value for name, value in os.environ.items() if not name.startswith("SERVIN_")}
-        env.update({"HOME": self.home, "LC_ALL": "C.UTF-8", "TERM": "xterm", "SERVIN_TEST_DIR": self.dir})
+        for name in ("REGISTRY_AUTH_FILE", "DOCKER_CONFIG", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME"):
+            env.pop(name, None)
+        env.update({"HOME": self.home, "LC_ALL": "C.UTF-8", "TERM": "xterm", "SERVIN_TEST_DIR": self.dir,
+                    "CONTAINERS_REGISTRIES_CONF": self.registries_conf})
         for name, value in (extra or {}).items():
             if value is None:
                 env.pop(name, None)

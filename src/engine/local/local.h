@@ -56,6 +56,12 @@ class LocalEngine : public Engine {
                                 const ProgressSink& progress) override;
   void save(const std::vector<std::string>& images, SaveFormat format, const Fd& out,
             const ProgressSink& progress) override;
+  std::vector<PulledImage> pull(const PullRequest& request, const ProgressSink& progress) override;
+  std::vector<PushedImage> push(const PushRequest& request, const ProgressSink& progress) override;
+  std::string provide_image(const PullRequest& request, const std::string& when, const ProgressSink& progress) override;
+  std::string login(const LoginRequest& request) override;
+  bool logout(const std::string& registry, const std::string& auth_file) override;
+  std::vector<SearchResult> search(const SearchRequest& request) override;
   std::vector<ImageSummary> list_images(const ImageFilter& filter) override;
   ImageDetail inspect_image(const std::string& image) override;
   std::string inspect_image_json(const std::string& image) override;
@@ -171,6 +177,9 @@ class LocalEngine : public Engine {
 
   // list.cc
   bool matches(const Container& container, const Filters& filters);
+
+  // registries.cc
+  Error not_pulled(const std::string& name, const Error& why);
 
   // volumes.cc
   /// Makes it when it is not there, with the mount's options and labels.

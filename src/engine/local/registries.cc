@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: Apache-2.0
+// pull, push, login, logout, search: this machine's files say where and as whom, servin-transfer talks, the image room
+// checks and stores.
+#include <cstdlib>
+
+#include "base/log.h"
+#include "base/strings.h"
+#include "engine/local/local.h"
+#include "image/names.h"
+#include "image/pull.h"
+#include "image/push.h"
+#include "registry/certificates.h"
+#include "registry/credentials.h"
+#include "registry/names.h"
+#include "transfer/client/client.h"
+
+namespace servin::engine {
+namespace {
+
+image::ProgressSink forward(const ProgressSink& sink) {
+  if (!sink) return {};
+  return [&sink](const image::Progress& p) { sink({p.step, p.object, p.done, p.total, p.finished}); };
+}
+
+std::string variable(const char* lower_case, const char* upper_case) {
+  const char* text = std::getenv(lower_case);
+  if (text == nullptr && upper_case != nullptr) text = std::getenv(upper_case);
+  return text == nullptr ? "" : text;
+}
+
+/// One servin-transfer, and what it has been told of registries.
+class Connection {
+ public:
+  explicit Connection(const RegistryAccess& access) : access_(access) {}
+
+  transfer::Client& client() { return client_; }
+
+  image::RegistryPlace reach(const registry::Place& place, const registry::Credentials* own = nullptr) {
+    transfer::Registry r;
+    r.host = place.host;
+    r.insecure = access_.tls_verify ? !*access_.tls_verify : place.insecure;
+    registry::Certificates certificates = registry::read_certificates(place.host, access_.cert_dir);
+    r.ca = certificates.ca;
+    r.cert = certificates.cert;
+    r.key = certificates.key;
+    registry::Credentials c = own != nullptr ? *own : credentials(place);
+    r.user = c.user;
+    r.password = c.password;
+    r.identity_token = c.identity_token;
+    r.registry_token = c.registry_token;
+    // The upper-case HTTP_PROXY is not read by anybody: a CGI request could set it.
+    r.http_proxy = variable("http_proxy", nullptr);
+    if (r.http_proxy.empty()) r.http_proxy = variable("HTTP_PROXY", nullptr);
+    r.https_proxy = variable("https_proxy", "HTTPS_PROXY");
+    r.no_proxy = variable("no_proxy", "NO_PROXY");
+    return {client_.add(r), place.host, place.repository, place.mirror};
+  }
+
+ private:
+  registry::Credentials credentials(const registry::Place& place) const {
+    if (access_.credentials.empty()) return registry::find_credentials(place.host, place.repository, access_.auth_file);
+    registry::Credentials c;
+    c.user = access_.credentials;
+    if (auto parts = split_once(access_.credentials, ':')) {
+      c.user = parts->first;
+      c.password = parts->second;
+    }
+    return c;
+  }
+
+  const RegistryAccess& access_;
+  transfer::Client client_;
+};
+
+void refuse_built_in(const oci::Reference& reference, std::string_view verb) {
+  if (reference.registry != "localhost" || reference.repository != "servin/base") return;
+  throw error(ErrorCode::invalid_argument, "base is built into servin: there is nothing to {}", verb)
+      .with_id("E-IMAGE-BUILT-IN")
+      .with_hint("servin tag base REGISTRY/NAME gives it a name that a registry can have");
+}
+
+std::vector<image::RegistryPlace> reach_all(Connection& connection, const oci::Reference& reference,
+                                            const registry::NameRules& rules) {
+  std::vector<image::RegistryPlace> places;
+  for (const registry::Place& place : registry::places_of(reference, rules)) places.push_back(connection.reach(place));
+  return places;
+}
+
+std::vector<std::string> tags_at(Connection& connection, const image::RegistryPlace& place) {
+  transfer::Client::Request request;
+  request.endpoint = place.endpoint;
+  request.op = "tags";
+  request.text = {{"repository", place.repository}};
+  auto answer = connection.client().call(request);
+  std::vector<std::string> tags = answer.lists["tags"];
+  if (tags.empty())
+    throw error(ErrorCode::not_found, "registry {} has no tags of {}", place.host, place.repository)
+        .with_id("E-REGISTRY-NOT-FOUND")
+        .with_hint("check the name");
+  return tags;
+}
+
+std::string registry_of(const std::string& text) {
+  std::string host = text.empty() ? "docker.io" : text;
+  for (std::string_view scheme : {"https://", "http://"})
+    if (host.starts_with(scheme)) host = host.substr(scheme.size());
+  host = host.substr(0, host.find('/'));
+  if (host == "index.docker.io" || host == "registry-1.docker.io") host = "docker.io";
+  return host;
+}
+
+}  // namespace
+
+std::vector<PulledImage> LocalEngine::pull(const PullRequest& request, const ProgressSink& progress) {
+  registry::NameRules rules = registry::read_name_rules();
+  oci::Reference reference = registry::full_name(request.image, rules);
+  refuse_built_in(reference, "pull");
+  Connection connection(request.access);
+  std::vector<image::RegistryPlace> places = reach_all(connection, reference, rules);
+  std::vector<std::string> tags = {reference.tag};
+  if (request.all_tags) tags = tags_at(connection, places.back());
+  image::PullOptions options;
+  options.platform = request.platform;
+  std::vector<PulledImage> pulled;
+  for (const std::string& tag : tags) {
+    oci::Reference one = reference;
+    one.tag = tag;
+    auto result = image::pull(images_, connection.client(), places, one, options, forward(progress));
+    pulled.push_back({result.id, result.reference, result.digest, result.existed});
+  }
+  return pulled;
+}
+
+std::string LocalEngine::provide_image(const PullRequest& request, const std::string& when,
+                                       const ProgressSink& progress) {
+  auto here = [&](const std::string& name) {
+    try {
+      images_.resolve(name, request.platform);
+      return true;
+    } catch (const Error& e) {
+      if (e.id() != "E-IMAGE-NOT-FOUND" && e.id() != "E-IMAGE-PLATFORM") throw;
+      return false;
+    }
+  };
+  std::vector<oci::Reference> names = image::names_of(request.image);
+  bool local_only = names.empty() || names[0].registry == "localhost";
+  if (local_only || when == "never" || (when == "missing" && here(request.image))) return request.image;
+  // A short name may be another one's alias.
+  std::string full = registry::full_name(request.image, registry::read_name_rules()).str();
+  if (when == "missing" && here(full)) return full;
+  try {
+    return pull(request, progress).at(0).reference;
+  } catch (const Error& e) {
+    if (when != "missing" ||
+        (e.id() != "E-REGISTRY-UNREACHABLE" && e.id() != "E-REGISTRY-NOT-FOUND" && e.id() != "E-REGISTRY-DENIED"))
+      throw;
+    throw not_pulled(request.image, e);
+  }
+}
+
+/// Neither here nor there: the likeliest reason is a wrong name, so what resolve() suggests comes first.
+Error LocalEngine::not_pulled(const std::string& name, const Error& why) {
+  std::string hint = why.hint();
+  try {
+    images_.resolve(name);
+  } catch (const Error& e) {
+    if (e.hint().starts_with("did you mean")) hint = e.hint();
+  }
+  return error(ErrorCode::not_found, "there is no image \"{}\" here, and it cannot be pulled: {}",
+               printable(std::string_view(name).substr(0, 200)), why.message())
+      .with_id("E-IMAGE-NOT-FOUND")
+      .with_hint(hint);
+}
+
+std::vector<PushedImage> LocalEngine::push(const PushRequest& request, const ProgressSink& progress) {
+  registry::NameRules rules = registry::read_name_rules();
+  oci::Reference target = registry::full_name(request.target.empty() ? request.image : request.target, rules);
+  refuse_built_in(target, "push");
+  std::vector<std::string> sources = {request.image};
+  if (request.all_tags) {
+    sources.clear();
+    for (const image::Image& image : images_.list())
+      for (const std::string& text : image.references) {
+        oci::Reference name = oci::Reference::parse(text);
+        if (name.registry == target.registry && name.repository == target.repository && !name.tag.empty())
+          sources.push_back(text);
+      }
+  }
+  std::vector<std::pair<image::Image, oci::Reference>> todo;
+  for (const std::string& source : sources) {
+    oci::Reference name = request.target.empty() ? registry::full_name(source, rules) : target;
+    todo.emplace_back(images_.resolve(source), name);
+  }
+  if (todo.empty()) images_.resolve(request.image);  // says what is missing
+  Connection connection(request.access);
+  image::RegistryPlace place = connection.reach(registry::home_of(target, rules));
+  std::vector<PushedImage> pushed;
+  for (const auto& [image, name] : todo) {
+    auto result = image::push(images_, connection.client(), place, image, name, forward(progress));
+    pushed.push_back({name.str(), result.digest, result.size, result.uploaded, result.mounted, result.existed});
+  }
+  return pushed;
+}
+
+std::string LocalEngine::login(const LoginRequest& request) {
+  std::string host = registry_of(request.registry);
+  registry::NameRules rules = registry::read_name_rules();
+  oci::Reference any;
+  any.registry = host;
+  any.repository = "x";
+  registry::Place place = registry::home_of(any, rules);
+  registry::Credentials credentials;
+  credentials.user = request.user;
+  credentials.password = request.password;
+  Connection connection(request.access);
+  transfer::Client::Request ask;
+  ask.op = "login";
+  ask.endpoint = connection.reach(place, &credentials).endpoint;
+  credentials.identity_token = connection.client().call(ask).value("identity_token");
+  registry::store_credentials(host, credentials, request.access.auth_file);
+  return registry::login_file(request.access.auth_file);
+}
+
+bool LocalEngine::logout(const std::string& registry, const std::string& auth_file) {
+  return registry::drop_credentials(registry_of(registry), auth_file);
+}
+
+std::vector<SearchResult> LocalEngine::search(const SearchRequest& request) {
+  registry::Place place{"index.docker.io", "", false, false};
+  std::string term = request.term;
+  if (auto parts = split_once(term, '/');
+      parts && (parts->first.find('.') != std::string::npos || parts->first.find(':') != std::string::npos ||
+                parts->first == "localhost")) {
+    oci::Reference any;
+    any.registry = registry_of(parts->first);
+    any.repository = "x";
+    if (any.registry != "docker.io") place = registry::home_of(any, registry::read_name_rules());
+    term = parts->second;
+  }
+  Connection connection(request.access);
+  transfer::Client::Request ask;
+  ask.op = "search";
+  ask.endpoint = connection.reach(place).endpoint;
+  ask.text = {{"term", term}};
+  ask.numbers = {{"limit", request.limit}};
+  std::vector<SearchResult> results;
+  for (auto& found : connection.client().call(ask).found)
+    results.push_back({std::move(found.name), std::move(found.description), found.stars, found.official});
+  return results;
+}
+
+}  // namespace servin::engine
