@@ -9,6 +9,7 @@
 #include "base/id.h"
 #include "base/log.h"
 #include "base/strings.h"
+#include "image/downloads.h"
 #include "image/lease.h"
 #include "image/names.h"
 #include "image/scratch.h"
@@ -96,7 +97,7 @@ ImageStore::Pruned ImageStore::prune(const std::function<bool(const Image&)>& wa
     pruned.deleted.push_back(id);
     std::erase_if(rest, [&](const state::ImageRow& row) { return row.id == id; });
   }
-  pruned.reclaimed = take_garbage(rest, dry_run);
+  pruned.reclaimed = take_garbage(rest, dry_run) + drop_downloads(paths_, 0, dry_run);
   return pruned;
 }
 

@@ -136,7 +136,7 @@ def test_all_tags_and_search(engine, debian, make_engine):
 def test_tls_users_and_files(engine, cleanup):
     """login keeps what works, docker's file, auth.json, --creds; logout forgets. The CA comes from certs.d."""
     files = make_ca(f"{engine.dir}/ca")
-    registry = Registry(f"{engine.dir}/registry", files, {"me": "secret word"})
+    registry = Registry(f"{engine.dir}/registry", files, user=True)
     cleanup.append(registry)
     certs = f"{engine.dir}/certs"
     os.mkdir(certs)

@@ -3,6 +3,7 @@
 (`FakeRegistry`). Neither needs anything from outside."""
 import base64
 import contextlib
+import functools
 import gzip
 import hashlib
 import http.server
@@ -13,18 +14,40 @@ import re
 import socket
 import ssl
 import subprocess
+import tempfile
 import threading
 import time
 import urllib.parse
 
 from support.imagebuilder import File, layer
 
+USER, PASSWORD = "me", "secret word"
+HTPASSWD = "me:$2y$05$Xm8L9xhj1GEs0Tbur/zyp.D4GDxTQCWGjHjIuuWRpX8zhct9VDNNi\n"  # bcrypt of it
 OCI = "application/vnd.oci.image."
 DOCKER = "application/vnd.docker."
 
 
 def digest(data):
     return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+@functools.cache
+def program():
+    """docker-registry out of Debian's package, which is fetched but not installed: it would start a service on port 5000."""
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    folder = pathlib.Path(cache, "servin-test-registry")
+    path = folder / "usr/bin/docker-registry"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder) as place:
+            os.chmod(place, 0o755)
+            for command in (["apt-get", "-qq", "-o", "APT::Sandbox::User=root", "download", "docker-registry"],
+                            ["sh", "-c", "dpkg -x docker-registry_*.deb unpacked"]):
+                made = subprocess.run(command, cwd=place, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300, check=False)
+                assert made.returncode == 0, f"Debian's docker-registry cannot be had: {made.stderr}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(f"{place}/unpacked/usr/bin/docker-registry", path)
+    return str(path)
 
 
 def children(pid):
@@ -58,10 +81,10 @@ def make_ca(folder, name="127.0.0.1"):
 
 
 class Registry:
-    """docker-registry of Debian with a storage of its own. `files`: make_ca()'s, for TLS; `users`: {name: password};
-    `realm`: the address of a token server."""
+    """docker-registry of Debian with a storage of its own. `files`: make_ca()'s, for TLS; `user`: USER with PASSWORD must
+    log in."""
 
-    def __init__(self, folder, files=None, users=None, realm=None):
+    def __init__(self, folder, files=None, user=False):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
@@ -71,19 +94,12 @@ class Registry:
                  "http:", f"  addr: {self.host}"]
         if files:
             lines += ["  tls:", f"    certificate: {files['server.pem']}", f"    key: {files['server.key']}"]
-            if files.get("ask client"):
-                lines += [f"    clientcas: [{files['ca.pem']}]"]
-        if users:
-            out = "".join(subprocess.run(["htpasswd", "-Bbn", "-C", "4", *pair], check=True, capture_output=True, text=True).stdout
-                          for pair in users.items())
-            (self.folder / "htpasswd").write_text(out)
+        if user:
+            (self.folder / "htpasswd").write_text(HTPASSWD)
             lines += ["auth:", "  htpasswd:", "    realm: test", f"    path: {self.folder}/htpasswd"]
-        if realm:
-            lines += ["auth:", "  token:", f"    realm: {realm['realm']}", "    service: test-registry", "    issuer: test-issuer",
-                      f"    rootcertbundle: {realm['cert']}"]
         (self.folder / "config.yml").write_text("\n".join(lines) + "\n")
         self._log = open(self.folder / "log", "wb")  # noqa: SIM115 - closed with the process
-        self._process = subprocess.Popen(["docker-registry", "serve", str(self.folder / "config.yml")], stdin=subprocess.DEVNULL,
+        self._process = subprocess.Popen([program(), "serve", str(self.folder / "config.yml")], stdin=subprocess.DEVNULL,
                                          stdout=self._log, stderr=self._log)
         deadline = time.monotonic() + 30
         while True:
