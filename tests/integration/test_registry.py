@@ -10,7 +10,7 @@ import threading
 import pytest
 
 from support.imagebuilder import File, busybox
-from support.registry import OCI, FakeRegistry, Registry, TestImage, digest, gzipped, make_ca, noise
+from support.registry import OCI, FakeRegistry, Registry, TestImage, compressed, digest, gzipped, make_ca, noise
 from support.tools import DEEP
 
 NO_TLS = "--tls-verify=false"
@@ -39,20 +39,8 @@ def cleanup():
         thing.close()
 
 
-def runnable(*more, **options):
-    return TestImage(gzipped(*busybox_entries()), *more, config=None, **options)
-
-
-def busybox_entries():
-    import tarfile
-    import io
-    entries = []
-    with tarfile.open(fileobj=io.BytesIO(busybox())) as tar:
-        for member in tar:
-            from support.imagebuilder import Entry
-            content = tar.extractfile(member).read() if member.isfile() else b""
-            entries.append(Entry(member.name, member.type, content, member.mode, target=member.linkname))
-    return entries
+def runnable(*more):
+    return TestImage(compressed(busybox()), *more)
 
 
 def skopeo(*args):

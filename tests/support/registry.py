@@ -161,8 +161,12 @@ class TestImage:
         return {digest(data): data for data in [self.config, *self.layers]}
 
 
+def compressed(tar):
+    return gzip.compress(tar, mtime=0)
+
+
 def gzipped(*entries):
-    return gzip.compress(layer(*entries), mtime=0)
+    return compressed(layer(*entries))
 
 
 def noise(name, size):
