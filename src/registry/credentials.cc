@@ -135,20 +135,14 @@ HelperAnswer ask_helper(const std::string& name, const std::string& verb, const 
     throw broken("config.json", "a credential helper's name is malformed");
   Fd in = make_memfd("credentials", input, false);
   Pipe out = make_pipe();
-  Fd err(2);
   SpawnOptions options;
   options.program = find_program("docker-credential-" + name);
   options.args = {"docker-credential-" + name, verb};
   for (char** e = environ; *e != nullptr; ++e) options.env.emplace_back(*e);
-  options.fds = {{&in, 0}, {&out.write, 1}, {&err, 2}};
-  pid_t pid = -1;
-  try {
-    pid = spawn(options);
-  } catch (...) {
-    err.release();
-    throw;
-  }
-  err.release();
+  Fd err(::fcntl(2, F_DUPFD_CLOEXEC, 3));
+  options.fds = {{&in, 0}, {&out.write, 1}};
+  if (err) options.fds.emplace_back(&err, 2);
+  pid_t pid = spawn(options);
   out.write.reset();
   HelperAnswer answer;
   answer.text = read_all(out.read, answer_limit, "the credential helper's answer");

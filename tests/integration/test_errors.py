@@ -136,7 +136,7 @@ def silent(request):
 
 at_registry("E-REGISTRY-TLS", "not trusted", tls=True)
 at_registry("E-REGISTRY-STALLED", "nothing comes any more", silent)
-at_registry("E-REGISTRY-LIES", "text/html", for_manifests(200, b"{}", "text/html"))
+at_registry("E-REGISTRY-LIES", "text/html", for_manifests(200, TestImage().manifest, "text/html"))
 at_registry("E-REGISTRY-REDIRECT", "169.254.169.254", for_manifests(307, headers=[("Location", "http://169.254.169.254/")]))
 at_registry("E-REGISTRY-DENIED", "x:1", users={"me": "secret"})
 at_registry("E-REGISTRY-NOT-FOUND", "x:1", for_manifests(404))

@@ -2,6 +2,7 @@
 #include "transfer/client/client.h"
 
 #include <cstdlib>
+#include <fcntl.h>
 #include <signal.h>
 
 #include <nlohmann/json.hpp>
@@ -104,19 +105,14 @@ const std::string& Answer::value(const std::string& key) const {
 
 Client::Client() {
   SocketPair pair = make_socket_pair(SOCK_STREAM);
-  Fd err(2);
+  Fd err(::fcntl(2, F_DUPFD_CLOEXEC, 3));
   SpawnOptions options;
   options.program = companion_program("servin-transfer");
   options.args = {"servin-transfer"};
-  options.fds = {{&pair.b, protocol::control_descriptor}, {&err, 2}};
+  options.fds = {{&pair.b, protocol::control_descriptor}};
+  if (err) options.fds.emplace_back(&err, 2);
   options.cwd = "/";
-  try {
-    pid_ = spawn(options);
-  } catch (...) {
-    err.release();
-    throw;
-  }
-  err.release();  // stderr stays ours
+  pid_ = spawn(options);
   socket_ = std::move(pair.a);
 }
 
