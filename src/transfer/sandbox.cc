@@ -110,7 +110,7 @@ constexpr std::array calls = {
     "sysinfo", "prlimit64", "getrlimit"};
 
 /// Everything else fails with EPERM: libraries then try something simpler, and nothing is lost by it.
-void restrict_calls() {
+[[maybe_unused]] void restrict_calls() {
   scmp_filter_ctx filter = ::seccomp_init(SCMP_ACT_ERRNO(EPERM));
   if (filter == nullptr) throw Error(ErrorCode::internal, "make a seccomp filter");
   int failed = 0;
