@@ -156,4 +156,5 @@ def test_output_follows_the_published_schemas(shown, source):
              "info": ["info", "--format", "json"], "version": ["version", "--format", "json"]}
     for name, words in whole.items():
         conforms(shown.ok(*words).json(), schemas[name], name)
-    assert schemas.keys() == lists.keys() | whole.keys()
+    # What search prints needs a registry: test_registry.py looks at it.
+    assert schemas.keys() - {"search"} == lists.keys() | whole.keys()
