@@ -81,6 +81,7 @@ NOT_RUN = {
     "network host nginx": "needs port 80 of this host",
     "logs -f": "follows for ever",
     "wait web": "waits for ever",
+    "servin events": "follows for ever",
     **{f"servin {word} ": "needs a registry: test_registry.py" for word in ("pull", "push", "login", "logout", "search")},
 }
 
