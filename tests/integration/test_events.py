@@ -156,6 +156,8 @@ def test_the_end_of_a_lost_supervisor_is_told_once(engine):
     pid = int(open(f"/proc/{engine.inspect('web')['State']['Pid']}/status").read().split("PPid:")[1].split()[0])
     os.kill(pid, signal.SIGKILL)
     engine.wait_for("the end", lambda: engine.inspect("web")["State"]["Status"] == "exited")
+    # By the first look that nobody else is in the way of: what makes the record durable may still be at it.
+    engine.wait_for("the news", lambda: engine.ok("ps", "-a") and actions(engine) == ["create", "start", "die"])
     engine.ok("ps", "-a")
     assert actions(engine) == ["create", "start", "die"]
     assert events(engine)[-1]["Actor"]["Attributes"]["exitCode"] == "255"
