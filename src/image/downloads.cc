@@ -103,8 +103,11 @@ std::size_t Downloads::add(const oci::Descriptor& blob) {
   struct stat st{};
   if (::fstat(item->file.get(), &st) != 0) throw_errno("read {}", item->path);
   auto have = static_cast<std::uint64_t>(st.st_size);
-  if (have > blob.size) {
-    if (::ftruncate(item->file.get(), 0) != 0) throw_errno("empty {}", item->path);
+  // Longer than it should be; or a second name of a blob in the store (a pull was killed at its end), which nobody
+  // writes to.
+  if (have > blob.size || (have < blob.size && st.st_nlink > 1)) {
+    if (::unlink(item->path.c_str()) != 0) throw_errno("remove {}", item->path);
+    item->file = open_file(item->path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
     have = 0;
   }
   item->available = have;

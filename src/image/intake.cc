@@ -264,6 +264,17 @@ void Intake::keep_layer(Job& job) {
   job.unpack->commit(job.chain, job.taken.diff, job.result.bytes);
 }
 
+/// A download keeps its own name until the database knows the blob: killed before that, the blob is garbage, and the
+/// download is what the next pull goes on with.
+void Intake::place_blob(const Job& job) {
+  std::string from = job.blob_file;
+  if (from == job.source.kept_at) {
+    std::string second = lease_.scratch().path() + "/blob-" + job.taken.digest.hex();
+    if (::link(from.c_str(), second.c_str()) == 0) from = second;  // else a file system without hard links: it moves
+  }
+  rename_path(from, store_.paths().blob(job.taken.digest.hex()));
+}
+
 std::vector<Loaded> Intake::commit(const std::vector<FinishedImage>& images) {
   report("storing", total_, total_, false);
   for (auto& job : jobs_)
@@ -275,7 +286,7 @@ std::vector<Loaded> Intake::commit(const std::vector<FinishedImage>& images) {
   bool all_settled = true;
   make_dirs(store_.paths().blobs());
   for (auto& job : jobs_) {
-    if (!job->blob_file.empty()) rename_path(job->blob_file, store_.paths().blob(job->taken.digest.hex()));
+    if (!job->blob_file.empty()) place_blob(*job);
     if (job->unpack) keep_layer(*job);
     job->unpack.reset();
     all_settled = all_settled && job->settled;
@@ -284,6 +295,8 @@ std::vector<Loaded> Intake::commit(const std::vector<FinishedImage>& images) {
   if (!all_settled) sync_file_system(store_.paths().root);
   std::vector<Loaded> loaded;
   for (const FinishedImage& image : images) remember(image, loaded);
+  for (auto& job : jobs_)
+    if (!job->source.kept_at.empty()) ::unlink(job->source.kept_at.c_str());
   report("storing", total_, total_, true);
   return loaded;
 }

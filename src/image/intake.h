@@ -72,6 +72,7 @@ class Intake {
   void run(Job& job, std::size_t number);
   std::unique_ptr<archive::ByteSource> pipeline(Job& job, const Fd& blob);
   static void check(Job& job);
+  void place_blob(const Job& job);
   void inherit();
   void keep_layer(Job& job);
   std::vector<std::string> stack(const std::vector<oci::Digest>& diff_ids);
