@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command line's rules: which words belong to whom, exit codes, stdout for data only, several targets."""
+import pathlib
 import re
 
 import pytest
@@ -70,6 +71,17 @@ def test_killed_by_a_signal(base):
 def test_not_found_and_not_executable(base):
     base.fails("run", "--rm", "base", "no-such-program", code=127, match="no-such-program")
     base.fails("run", "--rm", "base", "/etc", code=126, match="/etc")
+
+
+@pytest.mark.parametrize("content, mode, hint", [
+    ("#!/bin/sh\r\necho hello\r\n", 0o755, "CR LF"), ("#!/no/such\n", 0o755, "first line"), ("echo hello\n", 0o755, "without a #! line"),
+    ("\x7fELF\x02\x01\x01" + "\0" * 9 + "\x02\0\x99\x99" + "\0" * 64, 0o755, "another processor"), ("#!/bin/sh\n", 0o644, "no x bit")],
+    ids=["line ends", "interpreter", "no first line", "processor", "mode"])
+def test_the_reason_why_a_program_does_not_start(base, content, mode, hint):
+    script = pathlib.Path(base.dir, "script")
+    script.write_bytes(content.encode("latin-1"))
+    script.chmod(mode)
+    base.fails("run", "--rm", "-v", f"{script}:/script", "base", "/script", code=126, match=hint)
 
 
 def test_usage_errors_are_125_with_empty_stdout(base):

@@ -81,8 +81,9 @@ Error not_executable(const std::string& command, int err, std::string_view why, 
 
 Error execute_error(const init::Failure& f, const std::string& command) {
   if (f.step == init::Step::interpreter)
-    return not_executable(command, f.err, "its interpreter or loader does not exist in the container",
-                          "look at its first line, or whether it was built for another C library");
+    return not_executable(
+        command, f.err, "its interpreter or loader does not exist in the container",
+        "look at its first line (does it end as on Windows, in CR LF?), or whether it was built for another C library");
   if (f.err == ENOENT || f.err == ENOTDIR)
     return error(ErrorCode::not_found, "command {} is not in the container", quoted(command))
         .with_errno(f.err)
