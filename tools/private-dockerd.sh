@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# private-dockerd.sh FOLDER NAME: a docker daemon of its own for ./dev bench, in namespaces of its own, all of its state below FOLDER.
-# It listens on FOLDER/docker.sock, keeps its control groups below /NAME, and ends, with every container, when this process ends.
+# private-dockerd.sh FOLDER NAME: a docker daemon of one's own, for ./dev bench and the tests, in namespaces of its own, all of its state below FOLDER.
+# It listens on FOLDER/docker.sock, keeps its control groups below /NAME, and ends, with every container, when this process is killed.
 set -euo pipefail
 export folder=$1 name=$2
 mkdir -p "$folder/data"

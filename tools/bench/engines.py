@@ -136,12 +136,8 @@ class DockerDaemon:
         raise Failed(f"process {pid} of docker is not to be seen")
 
     def close(self):
-        self._process.terminate()
-        try:
-            self._process.wait(20)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        self._process.kill()  # unshare passes no other signal on; its namespaces go with it
+        self._process.wait()
         for hierarchy in pathlib.Path("/sys/fs/cgroup").iterdir():
             for place in (hierarchy, hierarchy.parent):
                 for folder, _, _ in os.walk(place / self.group, topdown=False):
