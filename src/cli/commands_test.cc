@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Commands against the fake engine: what they print where, exit codes, several targets.
+#include <new>
+#include <stdexcept>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -42,6 +45,18 @@ TEST(Commands, RmAllLeavesRunningOnesUnlessForced) {
   EXPECT_THAT(cli.err, HasSubstr("1 running stay"));
   EXPECT_EQ(cli.run({"rm", "--all", "--force"}), 0);
   EXPECT_THAT(cli.engine->calls, ElementsAre("remove off", "remove -f on", "remove -f off"));
+}
+
+TEST(Commands, WhatIsNoErrorOfOursIsToldAsOne) {
+  Cli cli;
+  cli.engine->add("a", Status::running);
+  cli.engine->on_rename = [] { throw std::out_of_range("a table"); };
+  EXPECT_EQ(cli.run({"rename", "a", "b"}), 125);
+  EXPECT_THAT(cli.err, HasSubstr("servin: internal error: a table"));
+  EXPECT_THAT(cli.err, HasSubstr("please report"));
+  cli.engine->on_rename = [] { throw std::bad_alloc(); };
+  EXPECT_EQ(cli.run({"rename", "a", "b"}), 125);
+  EXPECT_THAT(cli.err, HasSubstr("servin: out of memory"));
 }
 
 TEST(Commands, RmNeedsNames) {

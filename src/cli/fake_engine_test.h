@@ -2,6 +2,7 @@
 // An Engine of the tests' own: answers from tables, notes what it was asked.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,7 @@ class FakeEngine : public engine::Engine {
   std::vector<engine::ImageSummary> images;
   std::vector<engine::Volume> volumes;
   std::vector<std::string> calls;
+  std::function<void()> on_rename;  // called when set: throws what a test wants
 
   Created create(const engine::CreateRequest& request) override {
     calls.push_back("create " + request.image);
@@ -40,7 +42,10 @@ class FakeEngine : public engine::Engine {
   void pause(const std::string& name) override { note("pause", name); }
   void unpause(const std::string& name) override { note("unpause", name); }
   void remove(const std::string& name, bool force, bool) override { note(force ? "remove -f" : "remove", name); }
-  void rename(const std::string& name, const std::string& to) override { note("rename " + to, name); }
+  void rename(const std::string& name, const std::string& to) override {
+    if (on_rename) on_rename();
+    note("rename " + to, name);
+  }
   std::vector<engine::Container> list(const engine::ContainerFilter& filter) override {
     std::vector<engine::Container> shown;
     for (const auto& c : containers) {

@@ -2,9 +2,12 @@
 #include "cli/main.h"
 
 #include <cstdlib>
+#include <exception>
+#include <new>
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/strings.h"
 #include "cli/completion.h"
 #include "cli/help.h"
 #include "cli/parse.h"
@@ -41,6 +44,14 @@ int dispatch(Context& context, std::span<const std::string> args) {
   return resolved.command->handler(context, parsed);
 }
 
+Error internal_error(const std::exception& e) {
+  if (dynamic_cast<const std::bad_alloc*>(&e) != nullptr)
+    return Error(ErrorCode::resource_exhausted, "out of memory")
+        .with_hint("free memory, or raise the limit of this shell");
+  return error(ErrorCode::internal, "internal error: {}", printable(e.what()))
+      .with_hint("this is a fault of servin: please report the command and this message");
+}
+
 }  // namespace
 
 int run(Context& context, std::span<const std::string> args) {
@@ -51,6 +62,10 @@ int run(Context& context, std::span<const std::string> args) {
     context.out.flush();
     print_error(context.err, e);
     result = exit_code_of(e);
+  } catch (const std::exception& e) {
+    // Out of memory, or a fault of ours: an error message, where std::terminate would leave a core and the user alone.
+    context.out.flush();
+    print_error(context.err, internal_error(e));
   }
   context.out.flush();
   context.err.flush();

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Lists and inspect in all their formats; hostile text never reaches a terminal raw."""
 import json
+import os
 
 import pytest
 
@@ -158,3 +159,24 @@ def test_output_follows_the_published_schemas(shown, source):
         conforms(shown.ok(*words).json(), schemas[name], name)
     # What search prints needs a registry: test_registry.py looks at it.
     assert schemas.keys() - {"search"} == lists.keys() | whole.keys()
+
+
+def test_bytes_that_are_no_text(engine):
+    """Arguments, environment, labels and paths may be any bytes; every view of them is valid JSON."""
+    odd = os.fsdecode(b"\xff\xfe")
+    os.mkdir(f"{engine.dir}/{odd}")
+    engine.ok("create", "--name", "odd", "--label", f"l{odd}=v{odd}", "-e", f"E{odd}={odd}", "-w", f"/w{odd}", "-v", f"{engine.dir}/{odd}:/m{odd}",
+              "--tmpfs", f"/t{odd}", "base", "echo", "-n", odd)
+    found = engine.inspect("odd")
+    assert found["Path"] == "echo" and found["Args"] == ["-n", "\ufffd\ufffd"]
+    assert found["Config"]["Labels"] == {"l\ufffd\ufffd": "v\ufffd\ufffd"}
+    assert found["Config"]["WorkingDir"] == "/w\ufffd\ufffd" and found["Mounts"][0]["Destination"] == "/m\ufffd\ufffd"
+    assert "\ufffd" in engine.ok("inspect", "--format", "{{json .Config.Env}} {{.Args}}", "odd").out
+    assert "\ufffd" in engine.ok("inspect", "--format", "yaml", "odd").out
+    json.loads(engine.ok("ls", "-a", "--format", "json").out.splitlines()[0])
+    engine.ok("ls", "-a", "--no-trunc")
+    engine.ok("ls", "-a", "--format", "yaml")
+    engine.ok("start", "odd")
+    assert engine.ok("wait", "odd").out == "0\n"
+    assert engine.ok("logs", "odd").raw_out == b"\xff\xfe"
+    engine.ok("events", "--since", "1h", "--until", "0s", "--format", "json")

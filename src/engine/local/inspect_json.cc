@@ -12,12 +12,12 @@ namespace {
 
 using nlohmann::ordered_json;
 
-// Bytes that are not UTF-8 would make dump() throw.
-std::string text(const std::string& s) { return valid_utf8(s) ? s : printable(s, true); }
+// Arguments, paths and labels may be any bytes; those that are not UTF-8 become U+FFFD, as docker writes them.
+std::string dump(const ordered_json& j) { return j.dump(-1, ' ', false, ordered_json::error_handler_t::replace); }
 
 ordered_json array(const std::vector<std::string>& items) {
   ordered_json j = ordered_json::array();
-  for (const auto& item : items) j.push_back(text(item));
+  for (const auto& item : items) j.push_back(item);
   return j;
 }
 
@@ -27,13 +27,13 @@ ordered_json array_or_null(const std::vector<std::string>& items) {
 
 ordered_json map(const std::map<std::string, std::string>& items) {
   ordered_json j = ordered_json::object();
-  for (const auto& [key, value] : items) j[text(key)] = text(value);
+  for (const auto& [key, value] : items) j[key] = value;
   return j;
 }
 
 ordered_json set(const std::vector<std::string>& items) {
   ordered_json j = ordered_json::object();
-  for (const auto& item : items) j[text(item)] = ordered_json::object();
+  for (const auto& item : items) j[item] = ordered_json::object();
   return j;
 }
 
@@ -47,7 +47,7 @@ ordered_json state_json(const ContainerState& s) {
           {"Dead", s.status == Status::dead},
           {"Pid", s.pid},
           {"ExitCode", s.exit_code},
-          {"Error", text(s.error)},
+          {"Error", s.error},
           {"StartedAt", rfc3339(s.started)},
           {"FinishedAt", rfc3339(s.finished)}};
 }
@@ -76,7 +76,7 @@ std::string bind_text(const MountSpec& m) {
 ordered_json binds_json(const CreateRequest& r) {
   ordered_json j = ordered_json::array();
   for (const auto& m : r.mounts)
-    if (m.type == MountSpec::Type::bind || m.type == MountSpec::Type::volume) j.push_back(text(bind_text(m)));
+    if (m.type == MountSpec::Type::bind || m.type == MountSpec::Type::volume) j.push_back(bind_text(m));
   return j.empty() ? ordered_json() : j;
 }
 
@@ -161,7 +161,7 @@ ordered_json mounts_json(const ContainerConfig& c, const std::string& volumes) {
     ordered_json entry;
     switch (m.type) {
       case MountSpec::Type::bind:
-        entry = {{"Type", "bind"}, {"Source", text(m.source)}};
+        entry = {{"Type", "bind"}, {"Source", m.source}};
         break;
       case MountSpec::Type::volume:
         entry = {{"Type", "volume"},
@@ -173,10 +173,10 @@ ordered_json mounts_json(const ContainerConfig& c, const std::string& volumes) {
         entry = {{"Type", "tmpfs"}, {"Source", ""}};
         break;
       case MountSpec::Type::image:
-        entry = {{"Type", "image"}, {"Source", text(m.source)}};
+        entry = {{"Type", "image"}, {"Source", m.source}};
         break;
     }
-    entry["Destination"] = text(m.target);
+    entry["Destination"] = m.target;
     entry["Mode"] = "";
     entry["RW"] = !m.read_only;
     entry["Propagation"] = m.type != MountSpec::Type::bind ? "" : m.propagation.empty() ? "rprivate" : m.propagation;
@@ -190,7 +190,7 @@ ordered_json config_json(const ContainerConfig& c) {
   ordered_json volumes = ordered_json::object();
   for (const auto& m : r.mounts)
     if (m.type == MountSpec::Type::volume) volumes[m.target] = ordered_json::object();
-  ordered_json j = {{"Hostname", r.hostname}, {"Domainname", r.domainname}, {"User", text(r.user)},
+  ordered_json j = {{"Hostname", r.hostname}, {"Domainname", r.domainname}, {"User", r.user},
                     {"AttachStdin", false},   {"AttachStdout", true},       {"AttachStderr", true}};
   if (!c.exposed_ports.empty()) j["ExposedPorts"] = set(c.exposed_ports);
   j["Tty"] = r.tty;
@@ -198,9 +198,9 @@ ordered_json config_json(const ContainerConfig& c) {
   j["StdinOnce"] = false;
   j["Env"] = array(c.env);
   j["Cmd"] = array(r.command.empty() ? c.args : r.command);
-  j["Image"] = text(c.image_name);
+  j["Image"] = c.image_name;
   j["Volumes"] = volumes.empty() ? ordered_json() : volumes;
-  j["WorkingDir"] = text(r.working_dir);
+  j["WorkingDir"] = r.working_dir;
   j["Entrypoint"] = r.entrypoint ? array(*r.entrypoint) : ordered_json();
   j["Labels"] = map(c.labels);
   j["StopSignal"] = c.stop_signal;
@@ -225,7 +225,7 @@ std::string LocalEngine::inspect_json(const std::string& name, bool with_size) {
   ordered_json j = {
       {"Id", c.id},
       {"Created", rfc3339(c.created)},
-      {"Path", c.args.empty() ? "" : text(c.args[0])},
+      {"Path", c.args.empty() ? "" : c.args[0]},
       {"Args", array(args)},
       {"State", state_json(container.state)},
       {"Image", c.image_id},
@@ -253,7 +253,7 @@ std::string LocalEngine::inspect_json(const std::string& name, bool with_size) {
   j["Mounts"] = mounts_json(c, paths_.volumes());
   j["Config"] = config_json(c);
   j["NetworkSettings"] = network_json(c);
-  return j.dump();
+  return dump(j);
 }
 
 std::string LocalEngine::inspect_image_json(const std::string& name) {
@@ -263,11 +263,11 @@ std::string LocalEngine::inspect_image_json(const std::string& name) {
   for (const auto& diff : detail.diff_ids) layers.push_back(diff);
   ordered_json tags = ordered_json::array();
   for (const auto& full : detail.summary.repo_tags) tags.push_back(oci::Reference::parse(full).familiar());
-  ordered_json image_config = {{"User", text(config.user)},
+  ordered_json image_config = {{"User", config.user},
                                {"Env", array_or_null(config.env)},
                                {"Cmd", array_or_null(config.cmd)},
                                {"Entrypoint", array_or_null(config.entrypoint)},
-                               {"WorkingDir", text(config.working_dir)},
+                               {"WorkingDir", config.working_dir},
                                {"Volumes", config.volumes.empty() ? ordered_json() : set(config.volumes)},
                                {"Labels", config.labels.empty() ? ordered_json() : map(config.labels)},
                                {"StopSignal", config.stop_signal}};
@@ -276,9 +276,9 @@ std::string LocalEngine::inspect_image_json(const std::string& name) {
                     {"RepoTags", tags},
                     {"RepoDigests", array(detail.summary.repo_digests)},
                     {"Parent", ""},
-                    {"Comment", config.history.empty() ? "" : text(config.history.back().comment)},
-                    {"Created", text(config.created)},
-                    {"Author", text(config.author)},
+                    {"Comment", config.history.empty() ? "" : config.history.back().comment},
+                    {"Created", config.created},
+                    {"Author", config.author},
                     {"Config", image_config},
                     {"Architecture", config.platform.architecture},
                     {"Variant", config.platform.variant},
@@ -289,7 +289,7 @@ std::string LocalEngine::inspect_image_json(const std::string& name) {
                     {"RootFS", {{"Type", "layers"}, {"Layers", layers}}},
                     {"Metadata", {{"LastTagTime", "0001-01-01T00:00:00Z"}}},
                     {"Descriptor", {{"digest", detail.summary.manifest_digest}}}};
-  return j.dump();
+  return dump(j);
 }
 
 }  // namespace servin::engine
