@@ -90,8 +90,10 @@ constexpr auto entries = std::to_array<CatalogueEntry>({
      "The file is not of docker's JSON format, or asks for something that this kernel's filters cannot do.",
      "Correct the file, or use the default.", "servin run --security-opt seccomp=unconfined IMAGE"},
     {"E-CGROUP-MISSING", "this host cannot limit that",
-     "The needed cgroup controller is not there: it is switched off, or not handed down to the engine.",
-     "See which ones there are.", "servin info"},
+     "The needed cgroup controller is not there: it is switched off, or not handed down to the engine. Where neither "
+     "the devices controller of cgroup v1 nor a cgroup2 tree is mounted, nothing could keep the host's devices from a "
+     "container, so that only privileged ones start.",
+     "See which ones there are.", "servin system doctor"},
     {"E-LIMIT-REFUSED", "the kernel refuses the limit",
      "The value of a limit is out of the range that this kernel allows: a memory limit below what the processes "
      "already use, a CPU that the host does not have.",

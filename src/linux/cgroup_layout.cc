@@ -3,6 +3,9 @@
 
 #include <array>
 
+#include <linux/magic.h>
+#include <sys/vfs.h>
+
 #include "base/strings.h"
 #include "os/file.h"
 
@@ -43,9 +46,8 @@ CgroupHierarchy parse_v1(std::string mount, std::string_view super_options) {
   return h;
 }
 
-}  // namespace
-
-std::vector<CgroupHierarchy> parse_cgroup_mounts(std::string_view mountinfo) {
+// In the order of mounting, each as often as it is mounted.
+std::vector<CgroupHierarchy> all_mounts(std::string_view mountinfo) {
   std::vector<CgroupHierarchy> out;
   for (const auto& line : split(mountinfo, '\n')) {
     // id parent dev root MOUNT options [optional...] - TYPE source SUPER
@@ -62,7 +64,14 @@ std::vector<CgroupHierarchy> parse_cgroup_mounts(std::string_view mountinfo) {
     } else {
       h = parse_v1(unescape(left[4]), right[2]);
     }
-    // The same hierarchy mounted twice counts once.
+    out.push_back(std::move(h));
+  }
+  return out;
+}
+
+std::vector<CgroupHierarchy> each_once(std::vector<CgroupHierarchy> mounts) {
+  std::vector<CgroupHierarchy> out;
+  for (auto& h : mounts) {
     bool known = false;
     for (const auto& other : out)
       known = known || (other.v2 == h.v2 && other.controllers == h.controllers && other.name == h.name);
@@ -71,8 +80,23 @@ std::vector<CgroupHierarchy> parse_cgroup_mounts(std::string_view mountinfo) {
   return out;
 }
 
+// Another file system may have been mounted on top since.
+bool is_visible(const CgroupHierarchy& h) {
+  struct statfs st{};
+  if (::statfs(h.mount.c_str(), &st) != 0) return false;
+  return st.f_type == (h.v2 ? CGROUP2_SUPER_MAGIC : CGROUP_SUPER_MAGIC);
+}
+
+}  // namespace
+
+std::vector<CgroupHierarchy> parse_cgroup_mounts(std::string_view mountinfo) {
+  return each_once(all_mounts(mountinfo));
+}
+
 std::vector<CgroupHierarchy> cgroup_hierarchies() {
-  auto out = parse_cgroup_mounts(read_file("/proc/self/mountinfo", 16U << 20U).value_or(""));
+  auto mounts = all_mounts(read_file("/proc/self/mountinfo", 16U << 20U).value_or(""));
+  std::erase_if(mounts, [](const CgroupHierarchy& h) { return !is_visible(h); });
+  auto out = each_once(std::move(mounts));
   for (auto& h : out) {
     if (!h.v2) continue;
     for (auto& word : split(trim(read_file(h.mount + "/cgroup.controllers").value_or("")), ' '))

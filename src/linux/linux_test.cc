@@ -52,7 +52,8 @@ TEST(CgroupLayout, OddLines) {
 }
 
 TEST(CgroupLayout, OfThisHost) {
-  for (const auto& h : cgroup_hierarchies()) EXPECT_EQ(::access(h.mount.c_str(), F_OK), 0) << h.mount;
+  for (const auto& h : cgroup_hierarchies())
+    EXPECT_EQ(::access((h.mount + "/cgroup.procs").c_str(), F_OK), 0) << h.mount;
 }
 
 TEST(Capabilities, NamesAndNumbers) {

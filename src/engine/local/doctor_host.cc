@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/local/doctor_host.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <ctime>
 #include <unistd.h>
@@ -109,11 +110,17 @@ void check_cgroups(Checks& c) {
   auto hierarchies = kernel::cgroup_hierarchies();
   std::string layout = kernel::layout_name(hierarchies);
   c.require("control groups", layout != "none", layout, "none are mounted", "mount -t cgroup2 none /sys/fs/cgroup");
-  for (const char* name : {"memory", "cpu", "pids", "cpuset"}) {
-    bool found = false;
+  auto found = [&](std::string_view name) {
     for (const auto& h : hierarchies)
-      for (const auto& controller : h.controllers) found = found || controller == name;
-    c.prefer(fmt::format("controller {}", name), found, "there", fmt::format("limits of {} cannot be kept", name),
+      for (const auto& controller : h.controllers)
+        if (controller == name) return true;
+    return false;
+  };
+  bool v2 = std::any_of(hierarchies.begin(), hierarchies.end(), [](const auto& h) { return h.v2; });
+  c.require("control of devices", found("devices") || v2, found("devices") ? "by cgroup v1" : "by BPF programs",
+            "only privileged containers can be started", "mount -t cgroup2 none /sys/fs/cgroup");
+  for (const char* name : {"memory", "cpu", "pids", "cpuset"}) {
+    c.prefer(fmt::format("controller {}", name), found(name), "there", fmt::format("limits of {} cannot be kept", name),
              fmt::format("enable it on the kernel's command line: cgroup_enable={}", name));
   }
 }

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/strings.h"
+#include "runtime/defaults.h"
 #include "runtime/linux/device_bpf.h"
 
 namespace servin::runtime {
@@ -102,6 +103,22 @@ void add_v2_files(CgroupPlan& plan, const oci::SpecResources& r, const HostFacts
 
 std::string v2_name(const std::string& controller) { return controller == "blkio" ? "io" : controller; }
 
+bool v1_carries(const HostFacts& facts, std::string_view controller) {
+  return std::any_of(facts.cgroups.begin(), facts.cgroups.end(), [&](const kernel::CgroupHierarchy& h) {
+    return !h.v2 && std::find(h.controllers.begin(), h.controllers.end(), controller) != h.controllers.end();
+  });
+}
+
+// Do the rules keep any device away?
+bool closes_devices(const std::vector<oci::SpecDeviceRule>& rules) {
+  bool closed = false;
+  for (const auto& rule : rules) {
+    bool all = rule.type == "a" && !rule.major && !rule.minor && rule.access == "rwm";
+    closed = all ? !rule.allow : closed || !rule.allow;
+  }
+  return closed;
+}
+
 bool available(const std::vector<CgroupPlan>& plans, const std::string& controller) {
   return std::any_of(plans.begin(), plans.end(),
                      [&](const CgroupPlan& p) { return carries(p, p.v2 ? v2_name(controller) : controller); });
@@ -115,6 +132,18 @@ void require(const std::vector<CgroupPlan>& plans, const std::string& controller
       .with_hint("leave the limit out, or enable the controller in the kernel");
 }
 
+// Without a filter the container would open any device that its image brings a node of: the host's disks, its memory.
+void require_device_control(const std::vector<CgroupPlan>& plans, const oci::SpecResources& r) {
+  bool kept = std::any_of(plans.begin(), plans.end(),
+                          [](const CgroupPlan& p) { return p.v2 ? !p.devices_bpf.empty() : carries(p, "devices"); });
+  if (kept || !closes_devices(r.devices)) return;
+  throw Error(ErrorCode::failed_precondition,
+              "devices cannot be kept from the container: this host has no devices cgroup controller and no cgroup2 "
+              "tree")
+      .with_id("E-CGROUP-MISSING")
+      .with_hint("mount one: mount -t cgroup2 none /sys/fs/cgroup; or give the container all devices: --privileged");
+}
+
 void check_limits(const std::vector<CgroupPlan>& plans, const oci::SpecResources& r, const HostFacts& facts,
                   std::vector<std::string>& warnings) {
   if (r.memory_limit || r.memory_reservation) require(plans, "memory", "memory");
@@ -123,8 +152,11 @@ void check_limits(const std::vector<CgroupPlan>& plans, const oci::SpecResources
   if (r.blkio_weight) require(plans, "blkio", "the weight of disk access");
   if (r.memory_swap && !facts.swap_accounting)
     warnings.push_back("the limit of swap is not applied: this host does not count swap");
-  if (r.pids_limit && *r.pids_limit > 0 && !available(plans, "pids"))
-    warnings.push_back("the limit of processes is not applied: this host has no pids cgroup controller");
+  if (!r.pids_limit || *r.pids_limit <= 0) return;
+  // The engine's own limit is given where it can be; a limit that was asked for must hold.
+  if (*r.pids_limit != default_pids_limit) return require(plans, "pids", "the number of processes");
+  if (!available(plans, "pids"))
+    warnings.push_back("the default limit of processes is not applied: this host has no pids cgroup controller");
 }
 
 }  // namespace
@@ -166,15 +198,15 @@ std::vector<CgroupPlan> plan_cgroups(const std::string& path, const oci::SpecRes
                                      const HostFacts& facts, std::vector<std::string>& warnings) {
   check_cgroup_path(path);
   auto wanted = wanted_controllers(resources);
-  bool has_v1 = std::any_of(facts.cgroups.begin(), facts.cgroups.end(),
-                            [](const auto& h) { return !h.v2 && !h.controllers.empty(); });
+  // A hierarchy of v1 may be somebody else's alone (net_cls of a VPN): each need is looked for by itself.
+  bool filter = closes_devices(resources.devices) && !v1_carries(facts, "devices");
   std::vector<CgroupPlan> plans;
   for (const auto& h : facts.cgroups) {
     CgroupPlan plan;
     plan.v2 = h.v2;
     plan.mount = h.mount;
     plan.path = path;
-    bool useful = h.v2 && !has_v1;  // v2 alone always: it is what freezes and counts
+    bool useful = h.v2 && (filter || !v1_carries(facts, "freezer"));  // v2 freezes without any controller
     for (const auto& c : h.controllers) {
       bool want =
           std::any_of(wanted.begin(), wanted.end(), [&](const std::string& w) { return (h.v2 ? v2_name(w) : w) == c; });
@@ -184,12 +216,13 @@ std::vector<CgroupPlan> plan_cgroups(const std::string& path, const oci::SpecRes
     if (!useful) continue;
     if (h.v2) {
       add_v2_files(plan, resources, facts);
-      if (!has_v1 && !resources.devices.empty()) plan.devices_bpf = compile_device_filter(resources.devices);
+      if (filter) plan.devices_bpf = compile_device_filter(resources.devices);
     } else {
       add_v1_files(plan, resources, facts);
     }
     plans.push_back(std::move(plan));
   }
+  require_device_control(plans, resources);
   check_limits(plans, resources, facts, warnings);
   return plans;
 }

@@ -13,7 +13,8 @@ namespace servin::runtime {
 
 /// Below our own folder: absolute, no "..", no empty or hidden parts, only [a-zA-Z0-9_.:@+-]. Throws invalid_argument.
 void check_cgroup_path(std::string_view path);
-/// Pure. Limits that no hierarchy of this host can hold are failed_precondition.
+/// Pure. Limits that no hierarchy of this host can hold are failed_precondition, and so are rules that keep devices
+/// away where neither the v1 controller nor a v2 tree (for a BPF program) is there.
 std::vector<CgroupPlan> plan_cgroups(const std::string& path, const oci::SpecResources& resources,
                                      const HostFacts& facts, std::vector<std::string>& warnings);
 /// cgroup v1's io weight 10..1000 and cpu shares on v2's scales.

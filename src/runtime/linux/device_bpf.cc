@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/linux/device_bpf.h"
 
+#include <cerrno>
 #include <cstring>
 #include <unistd.h>
 
@@ -99,6 +100,17 @@ void add_rule(Assembler& out, const oci::SpecDeviceRule& rule) {
   out.answer(rule.allow);
 }
 
+// The start fails then: a container without its filter would open what it likes.
+Error refused(std::string_view step) {
+  int err = errno;
+  return errno_error(
+             err, fmt::format("devices cannot be kept from the container: the kernel refuses to {} its filter", step))
+      .with_id("E-CGROUP-MISSING")
+      .with_hint(
+          "use a kernel with CONFIG_CGROUP_BPF, or mount the controller: mount -t cgroup -o devices none "
+          "/sys/fs/cgroup/devices; or give the container all devices: --privileged");
+}
+
 }  // namespace
 
 std::string compile_device_filter(const std::vector<oci::SpecDeviceRule>& rules) {
@@ -123,13 +135,13 @@ void attach_device_filter(int dir, std::string_view program) {
   attr.insn_cnt = static_cast<std::uint32_t>(program.size() / sizeof(bpf_insn));
   attr.license = reinterpret_cast<std::uint64_t>(license);
   Fd loaded(static_cast<int>(::syscall(SYS_bpf, BPF_PROG_LOAD, &attr, sizeof attr)));
-  if (!loaded) throw_errno("load the device filter");
+  if (!loaded) throw refused("load");
   bpf_attr attach{};
   attach.target_fd = static_cast<std::uint32_t>(dir);
   attach.attach_bpf_fd = static_cast<std::uint32_t>(loaded.get());
   attach.attach_type = BPF_CGROUP_DEVICE;
   attach.attach_flags = BPF_F_ALLOW_MULTI;
-  if (::syscall(SYS_bpf, BPF_PROG_ATTACH, &attach, sizeof attach) != 0) throw_errno("attach the device filter");
+  if (::syscall(SYS_bpf, BPF_PROG_ATTACH, &attach, sizeof attach) != 0) throw refused("attach");
 }
 
 }  // namespace servin::runtime

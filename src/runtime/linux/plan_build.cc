@@ -245,6 +245,8 @@ Planned plan(const PrepareRequest& request, const HostFacts& facts) {
   plan_process(request, facts, out.plan);
   plan_rlimits(request.spec, facts, out);
   plan_oom_score(request.spec, facts, out);
+  if (request.spec.cgroups_path.empty() && !request.spec.resources.devices.empty())
+    throw Error(ErrorCode::invalid_argument, "rules for devices need a cgroup path");
   if (!request.spec.cgroups_path.empty())
     out.plan.cgroups = plan_cgroups(request.spec.cgroups_path, request.spec.resources, facts, out.warnings);
   if (request.spec.seccomp.profile == "default") out.plan.seccomp = default_seccomp(out.plan.caps);

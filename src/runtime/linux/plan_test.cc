@@ -213,7 +213,82 @@ TEST(Plan, LimitsWithoutAControllerAreRefused) {
   EXPECT_EQ(refused([&] { plan(q, none); }).id(), "E-CGROUP-MISSING");
   q.spec.resources = {};
   q.spec.resources.pids_limit = 5;
+  EXPECT_EQ(refused([&] { plan(q, none); }).id(), "E-CGROUP-MISSING");
+  q.spec.resources.pids_limit = default_pids_limit;
   EXPECT_THAT(plan(q, none).warnings, Contains(HasSubstr("pids")));
+  q.spec.resources.pids_limit = -1;
+  EXPECT_TRUE(plan(q, none).warnings.empty());
+}
+
+// How devices are kept away with the hierarchies that are there: "v1", "bpf", "none" (all are open, by the rules) or
+// the id of the error.
+std::string device_control(std::vector<kernel::CgroupHierarchy> hierarchies,
+                           std::vector<oci::SpecDeviceRule> rules = default_device_rules()) {
+  HostFacts facts = facts_v1();
+  facts.cgroups = std::move(hierarchies);
+  oci::SpecResources r;
+  r.devices = std::move(rules);
+  std::vector<std::string> warnings;
+  std::vector<CgroupPlan> plans;
+  Error e = refused([&] { plans = plan_cgroups("/a/b", r, facts, warnings); });
+  if (!e.id().empty()) return e.id();
+  std::string found = "none";
+  for (const auto& p : plans) {
+    if (!p.devices_bpf.empty()) found = p.v2 && found == "none" ? "bpf" : "twice";
+    for (const auto& f : p.files)
+      if (f == KeyValue{"devices.deny", "a"}) found = !p.v2 && found == "none" ? "v1" : "twice";
+  }
+  return found;
+}
+
+TEST(Plan, DevicesAreKeptAwayInEveryLayout) {
+  const kernel::CgroupHierarchy v2{true, "/sys/fs/cgroup", {"cpu", "io", "memory", "pids"}, ""};
+  const kernel::CgroupHierarchy bare{true, "/sys/fs/cgroup/unified", {}, ""};
+  const kernel::CgroupHierarchy systemd{false, "/sys/fs/cgroup/systemd", {}, "systemd"};
+  EXPECT_EQ(device_control(facts_v1().cgroups), "v1") << "hybrid";
+  EXPECT_EQ(device_control({v1({"devices"}), v1({"freezer"})}), "v1");
+  EXPECT_EQ(device_control({v1({"memory"}), v1({"freezer", "devices"}), bare}), "v1");
+  EXPECT_EQ(device_control({v2}), "bpf");
+  EXPECT_EQ(device_control({bare}), "bpf") << "programs need no controller";
+  EXPECT_EQ(device_control({v1({"net_cls", "net_prio"}), v2}), "bpf") << "somebody else's hierarchy beside v2";
+  EXPECT_EQ(device_control({v2, v1({"net_cls"})}), "bpf") << "in either order";
+  EXPECT_EQ(device_control({v1({"freezer"}), v1({"memory"}), bare}), "bpf") << "v1 without the devices";
+  EXPECT_EQ(device_control({systemd, bare}), "bpf");
+  for (const auto& hopeless : std::vector<std::vector<kernel::CgroupHierarchy>>{
+           {}, {systemd}, {v1({"net_cls"})}, {v1({"memory"}), v1({"freezer"}), v1({"pids"})}}) {
+    EXPECT_EQ(device_control(hopeless), "E-CGROUP-MISSING");
+    EXPECT_EQ(device_control(hopeless, allow_all_devices()), "none") << "privileged";
+    auto taken_back = allow_all_devices();
+    taken_back.push_back({false, "b", 8, std::nullopt, "rwm"});
+    EXPECT_EQ(device_control(hopeless, taken_back), "E-CGROUP-MISSING");
+    auto given = default_device_rules();
+    given.push_back(allow_all_devices()[0]);
+    EXPECT_EQ(device_control(hopeless, given), "none") << "--device-cgroup-rule a";
+  }
+}
+
+TEST(Plan, RulesForDevicesNeedACgroup) {
+  auto q = request();
+  q.spec.cgroups_path.clear();
+  EXPECT_NO_THROW(plan(q, facts_v1()));
+  q.spec.resources.devices = default_device_rules();
+  EXPECT_THROW(plan(q, facts_v1()), Error);
+}
+
+// Limits go where their controller is, whatever else is mounted.
+TEST(Plan, CgroupsOfMixedLayouts) {
+  HostFacts facts = facts_v1();
+  facts.cgroups = {v1({"net_cls"}), v1({"pids"}), {true, "/sys/fs/cgroup", {"cpu", "memory"}, ""}};
+  oci::SpecResources r;
+  r.devices = default_device_rules();
+  r.memory_limit = 4096;
+  r.pids_limit = 3;
+  std::vector<std::string> warnings;
+  auto plans = plan_cgroups("/a", r, facts, warnings);
+  ASSERT_EQ(plans.size(), 2U);
+  EXPECT_EQ(plans[0].files, (std::vector<KeyValue>{{"pids.max", "3"}}));
+  EXPECT_EQ(plans[1].files[0], (KeyValue{"memory.max", "4096"}));
+  EXPECT_TRUE(warnings.empty());
 }
 
 TEST(Plan, Sysctls) {
