@@ -9,6 +9,8 @@ from support.faults import Healthy, expect_nothing_left, listing, remove_everyth
 from support.imagebuilder import File, busybox, layer, many_files
 from support.registry import FakeRegistry, TestImage, compressed, noise
 
+pytestmark = pytest.mark.in_memory
+
 
 @pytest.fixture
 def pulling(engine):

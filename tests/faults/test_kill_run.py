@@ -7,6 +7,8 @@ import pytest
 
 from support.faults import Healthy, expect_nothing_left, remove_everything, small_image, sweep
 
+pytestmark = pytest.mark.in_memory
+
 
 @pytest.fixture
 def small(engine):

@@ -8,6 +8,8 @@ import pytest
 
 from support.faults import Healthy, expect_nothing_left, small_image, sweep
 
+pytestmark = pytest.mark.in_memory
+
 
 @dataclasses.dataclass
 class Scenario:

@@ -8,7 +8,7 @@ import signal
 
 import pytest
 
-from support.engine import PROGRAM, Engine, sweep
+from support.engine import DISK, MEMORY, PROGRAM, Engine, sweep
 from support.hostcanary import HostCanary
 from support.images import Images
 
@@ -17,6 +17,7 @@ DEADLINE = 120  # seconds; @pytest.mark.deadline(N) for a test that needs more
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "deadline(seconds): the time this test may take")
+    config.addinivalue_line("markers", "in_memory: the engine's folder is on a tmpfs")
     config.addinivalue_line("markers", "deep: only in the deep lane (SERVIN_DEEP=1)")
 
 
@@ -89,7 +90,7 @@ def _finish(engine, passed):
 @pytest.fixture
 def engine(request, images):
     """An engine of its own for this test; after it the host must be as before."""
-    engine = Engine(images)
+    engine = Engine(images, MEMORY if request.node.get_closest_marker("in_memory") else DISK)
     yield engine
     _finish(engine, getattr(request.node, "call_passed", False))
 

@@ -47,6 +47,11 @@ def tag_of(root):
     return hashlib.sha256(root.encode()).hexdigest()[:8]
 
 
+# Where engines live: on the disk, or in memory for what kills hundreds of commands (a killed process loses nothing that
+# it wrote, on the one as on the other; what a disk does is the business of other tests).
+DISK, MEMORY = tempfile.gettempdir(), "/dev/shm"
+
+
 def remove_folder(folder):
     """Trees of any depth: shutil.rmtree calls itself for each level, and tests make some that are too deep for that."""
     subprocess.run(["rm", "-rf", "--one-file-system", folder], check=False)
@@ -54,7 +59,7 @@ def remove_folder(folder):
 
 def sweep():
     """Removes what an earlier run left that was killed before it could clean up."""
-    for maker in pathlib.Path(tempfile.gettempdir()).glob("servin-test-*/maker"):
+    for maker in [path for place in (DISK, MEMORY) for path in pathlib.Path(place).glob("servin-test-*/maker")]:
         if not os.path.exists(f"/proc/{maker.read_text().strip() or 'none'}"):
             folder = os.path.realpath(maker.parent)
             leftovers.remove(folder, tag_of(f"{folder}/root"))
@@ -64,8 +69,8 @@ def sweep():
 class Engine:
     """`root` is the engine's --root, `dir` the folder around it that a test may use; both are gone after the test."""
 
-    def __init__(self, images=None):
-        self.dir = os.path.realpath(tempfile.mkdtemp(prefix="servin-test-"))
+    def __init__(self, images=None, place=DISK):
+        self.dir = os.path.realpath(tempfile.mkdtemp(prefix="servin-test-", dir=place if os.path.isdir(place) else DISK))
         os.chmod(self.dir, 0o755)  # users inside containers reach what a test binds from here
         self.root = f"{self.dir}/root"
         self.home = f"{self.dir}/home"
