@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""L7 and H3: layers with very many files, and archives that grow without end. The sizes are those of the deep lane divided by
+"""L7, L8 and H3: layers with very many files, and archives that grow without end. The sizes are those of the deep lane divided by
 a hundred, unless that lane runs; the memory's limit is the same in both."""
 import gzip
 import os
@@ -9,6 +9,7 @@ import tarfile
 import pytest
 
 from support.faults import DEEP, Healthy, expect_nothing_left
+from support.imagebuilder import Dir, File, Image, busybox, docker_archive, layer
 
 SHARE = 1 if DEEP else 100
 MIB = 1 << 20
@@ -96,3 +97,48 @@ def test_a_file_that_grows_without_end(engine, tool):
     assert "E-ARCHIVE-LIMIT" in result.err and memory <= 64 * MIB, (result.err, memory)
     expect_nothing_left(engine)
     healthy.check()
+
+
+# --- L8
+
+@pytest.mark.in_memory
+@pytest.mark.deadline(600)
+@pytest.mark.parametrize("count", [127, 500])
+def test_many_layers(engine, count):
+    """127 layers (what Docker allows) run; with more the start works or the limit is named."""
+    layers = [busybox(), *(layer(Dir("d"), File(f"d/{i}", f"{i}\n"), File("d/last", f"{i}\n")) for i in range(1, count))]
+    engine.ok("load", "-i", docker_archive(f"{engine.dir}/tall.tar", [Image("tall:1", layers)]), timeout=300)
+    result = engine.run("run", "--rm", "--network", "none", "tall:1", "sh", "-c", "ls /d | wc -l; cat /d/1 /d/last")
+    if count <= 127 or result.code == 0:
+        assert result.out.split() == [str(count), "1", str(count - 1)], str(result)
+    else:
+        assert result.code == 125 and "E-" in result.err and "layers" in result.err, str(result)
+
+
+@pytest.mark.in_memory
+@pytest.mark.deadline(600)
+def test_a_large_folder_and_much_environment(engine):
+    """65,536 files in one folder; 10,000 variables from the image."""
+    entries = [Dir("many"), *(File(f"many/{i}", "") for i in range(65536))]
+    variables = ["PATH=/bin", *(f"V{i}={i}" for i in range(10_000))]
+    engine.ok("load", "-i", docker_archive(f"{engine.dir}/wide.tar", [Image("wide:1", [busybox(), layer(*entries)], Env=variables)]), timeout=300)
+    result = engine.ok("run", "--rm", "--network", "none", "wide:1", "sh", "-c", "ls /many | wc -l; env | grep -c ^V; echo $V9999")
+    assert result.out.split() == ["65536", "10000", "9999"]
+
+
+@pytest.mark.deadline(1800)
+def test_one_large_file(engine):
+    """10 GiB in the deep lane; it is streamed, never held."""
+    size = (10 << 30) // SHARE
+    path = f"{engine.dir}/large.tar.gz"
+    with gzip.open(path, "wb", compresslevel=1) as out:
+        out.write(Header(size=size).named("large"))
+        for _ in range(size // MIB):
+            out.write(bytes(MIB))
+        out.write(bytes(size % MIB + -size % 512 + 1024))
+    _, memory = peak(engine, "import", path, "large:1")
+    assert memory <= 64 * MIB, memory
+    layer_folder = next(entry.path for entry in os.scandir(f"{engine.root}/snapshots") if os.path.exists(f"{entry.path}/fs/large"))
+    assert os.path.getsize(f"{layer_folder}/fs/large") == size
+    engine.ok("image", "rm", "large:1")
+    expect_nothing_left(engine)

@@ -70,6 +70,35 @@ def test_shared_dev(engine, canary, shared):
             assert not canary.changes(), canary.changes()
 
 
+TERMINAL = "tty; stat -L -c %t: /proc/self/fd/0; [ -t 0 ] && echo done"
+
+
+@pytest.mark.deadline(600)
+@pytest.mark.parametrize("place, name", [("/dev", "console"), ("/dev", "pts"), ("/dev", "ptmx"), ("/dev/pts", "ptmx"), ("/dev/pts", "0")])
+def test_console_is_swapped(engine, canary, shared, place, name):
+    """CVE-2025-52565: an attacker has the container's /dev or /dev/pts while its terminal is made. The terminal is a pty
+    of the container's own or the start is refused; what the names lead to is never opened, mounted or changed."""
+    device = f"{engine.dir}/dev"
+    os.makedirs(f"{device}/pts")
+    if name != "pts":
+        os.mknod(f"{device}/{name}", 0o20666, os.makedev(1, 5))
+    os.symlink(f"{canary.path}/{'folder' if name == 'pts' else 'secret'}", f"{device}/other")
+    ran = 0
+    with swapping(device, name, "other"):
+        for _ in range(COUNT // 5):
+            terminal = engine.pty("run", "--rm", "-t", "-v", f"{device}:{place}", "x:1", "sh", "-c", TERMINAL)
+            code = terminal.wait()
+            assert code in (0, 125), terminal.text
+            if code == 0:
+                ran += 1
+                # 88 hex is 136, a pty: neither the zero device nor the canary's file.
+                assert "\r\n88:\r\n" in terminal.text and "done" in terminal.text, terminal.text
+            assert "host secret" not in terminal.text
+            terminal.close()
+            assert not canary.changes(), canary.changes()
+    print(f"{ran} containers got their terminal")
+
+
 @pytest.mark.deadline(600)
 def test_working_folder_is_swapped(engine, canary, shared):
     """A working folder below the volume is made by descriptors: nothing appears on the host."""
