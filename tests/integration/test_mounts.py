@@ -221,16 +221,3 @@ def test_volume_options_by_mount(engine):
     engine.fails("volume", "create", "quick", match="other options")
     engine.ok("volume", "create", "--opt", "type=tmpfs", "--opt", "o=size=64k", "quick")
     engine.wait_for("the unmount", lambda: not mounts_of(engine))
-
-
-def test_prune_shows_first(engine):
-    engine.ok("volume", "create", "--label", "keep=yes", "kept")
-    engine.ok("volume", "create", "spare")
-    engine.ok("create", "-v", "used:/u", "base")
-    shown = engine.ok("volume", "prune", "--all", "--dry-run", "--filter", "label!=keep").out
-    assert "spare" in shown and "kept" not in shown and "used" not in shown and "would be reclaimed" in shown
-    assert sorted(engine.ok("volume", "ls", "-q").lines) == ["kept", "spare", "used"]
-    engine.ok("volume", "prune", "--all", "--force", "--filter", "label!=keep")
-    assert sorted(engine.ok("volume", "ls", "-q").lines) == ["kept", "used"]
-    engine.ok("volume", "prune", "--force", "--filter", "all=true")
-    assert engine.ok("volume", "ls", "-q").lines == ["used"]

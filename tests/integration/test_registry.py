@@ -10,7 +10,8 @@ import threading
 import pytest
 
 from support.imagebuilder import File, busybox
-from support.registry import OCI, FakeRegistry, Registry, TestImage, compressed, digest, gzipped, make_ca, noise
+from support.registry import OCI, FakeRegistry, Registry, TestImage, compressed, digest, gzipped, make_ca, noise, noise_layout
+from support.schema import conforms
 from support.tools import DEEP
 
 NO_TLS = "--tls-verify=false"
@@ -67,7 +68,7 @@ def test_what_skopeo_pushed(engine, images, debian, form):
 
 
 def test_what_we_push(engine, images, debian):
-    """skopeo and umoci read it; podman's library too. The layers that came as gzip go back with the same digests."""
+    """skopeo and umoci read it. The layers that came as gzip go back with the same digests."""
     name = f"{debian.host}/from-us/busybox:1"
     engine.load("busybox", "oci.tar")
     pushed = engine.ok("push", "busybox", name).out
@@ -108,7 +109,7 @@ def test_mounted_from_another_repository(engine, images, debian):
     assert "already there" in third.err
 
 
-def test_all_tags_and_search(engine, debian, make_engine):
+def test_all_tags_and_search(engine, debian, make_engine, source):
     engine.ok("tag", "base", f"{debian.host}/many/tags:1")
     engine.ok("tag", "base", f"{debian.host}/many/tags:2")
     assert len(engine.ok("push", "--all-tags", f"{debian.host}/many/tags").lines) == 2
@@ -117,6 +118,10 @@ def test_all_tags_and_search(engine, debian, make_engine):
     assert {line.split()[1] for line in other.ok("images").lines[1:]} == {"1", "2"}
     found = engine.ok("search", f"{debian.host}/many", "--format", "{{.Name}}")
     assert found.lines == ["many/tags"]
+    schema = json.loads((source / "docs/schemas.json").read_text())["search"]
+    lines = engine.ok("search", f"{debian.host}/many", "--format", "json").lines
+    assert len(lines) == 1
+    conforms(json.loads(lines[0]), schema, "search")
 
 
 # --- who we are
@@ -462,12 +467,9 @@ def test_two_gigabytes(engine, cleanup):
     """A layer of 2 GiB, killed in the middle and resumed, against docker-registry."""
     registry = Registry(f"{engine.dir}/registry")
     cleanup.append(registry)
-    maker = FakeRegistry()
-    cleanup.append(maker)
-    image = TestImage(noise("large", 2 << 30))
-    maker.put("large:1", image)
-    skopeo("copy", "-q", "--src-tls-verify=false", "--dest-tls-verify=false", f"docker://{maker.host}/large:1", f"docker://{registry.host}/large:1")
-    path = f"{engine.root}/downloads/{digest(image.layers[0])[7:]}"
+    layer = noise_layout(f"{engine.dir}/layout", 2 << 30)
+    skopeo("copy", "-q", "--dest-tls-verify=false", f"oci:{engine.dir}/layout:large", f"docker://{registry.host}/large:1")
+    path = f"{engine.root}/downloads/{layer[7:]}"
     pull = engine.popen("pull", f"{registry.host}/large:1")
     engine.wait_for("half of it", lambda: os.path.exists(path) and os.path.getsize(path) > 1 << 30, timeout=600)
     pull.send_signal(signal.SIGKILL)

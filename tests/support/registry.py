@@ -10,10 +10,12 @@ import http.server
 import json
 import os
 import pathlib
+import random
 import re
 import socket
 import ssl
 import subprocess
+import tarfile
 import tempfile
 import threading
 import time
@@ -179,6 +181,66 @@ def noise(name, size):
         parts.append(block)
     out = b"".join(parts)[:size]
     return gzip.compress(layer(File(f"data/{name}", out)), compresslevel=1, mtime=0)
+
+
+class _Summed:
+    """Passes on what is written, and knows its digest and size."""
+
+    def __init__(self, to):
+        self._to, self._sum, self.size = to, hashlib.sha256(), 0
+
+    def write(self, data):
+        self._sum.update(data)
+        self.size += len(data)
+        return self._to.write(data)
+
+    def flush(self):
+        self._to.flush()
+
+    @property
+    def digest(self):
+        return "sha256:" + self._sum.hexdigest()
+
+
+class _Noise:
+    """A file to read from, of bytes that do not compress."""
+
+    def __init__(self, size):
+        self._left, self._random = size, random.Random(size)
+
+    def read(self, size):
+        size = min(size, self._left)
+        self._left -= size
+        return self._random.randbytes(size)
+
+
+def noise_layout(folder, size):
+    """An OCI layout named "large" with one layer of `size` bytes, written as a stream: it is never in memory. Returns the layer's digest."""
+    blobs = pathlib.Path(folder, "blobs/sha256")
+    blobs.mkdir(parents=True)
+
+    def put(data):
+        (blobs / digest(data)[7:]).write_bytes(data)
+        return {"digest": digest(data), "size": len(data)}
+
+    with open(blobs / "layer", "wb") as file:
+        blob = _Summed(file)
+        with gzip.GzipFile(fileobj=blob, mode="wb", compresslevel=1, mtime=0) as zipped:
+            tar = _Summed(zipped)
+            with tarfile.open(fileobj=tar, mode="w|") as archive:
+                info = tarfile.TarInfo("large")
+                info.size = size
+                archive.addfile(info, _Noise(size))
+    (blobs / "layer").rename(blobs / blob.digest[7:])
+    config = {"architecture": "amd64", "os": "linux", "config": {"Cmd": ["/large"]}, "rootfs": {"type": "layers", "diff_ids": [tar.digest]}}
+    manifest = {"schemaVersion": 2, "mediaType": OCI + "manifest.v1+json",
+                "config": {"mediaType": OCI + "config.v1+json", **put(json.dumps(config).encode())},
+                "layers": [{"mediaType": OCI + "layer.v1.tar+gzip", "digest": blob.digest, "size": blob.size}]}
+    entry = {"mediaType": OCI + "manifest.v1+json", **put(json.dumps(manifest).encode()),
+             "annotations": {"org.opencontainers.image.ref.name": "large"}}
+    pathlib.Path(folder, "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [entry]}))
+    pathlib.Path(folder, "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
+    return blob.digest
 
 
 class FakeRegistry:
