@@ -10,6 +10,7 @@
 #include "engine/local/records.h"
 #include "engine/option_error.h"
 #include "engine/options.h"
+#include "image/full_disk.h"
 #include "os/process.h"
 
 namespace servin::engine {
@@ -177,7 +178,7 @@ void LocalEngine::claim(Making& making, bool durable) {
   }
 }
 
-LocalEngine::Making LocalEngine::make(const CreateRequest& request, bool durable) {
+LocalEngine::Making LocalEngine::make(const CreateRequest& request, bool durable) try {
   validate(request);
   image::Image image = images_.resolve(request.image, request.platform);
   Making making;
@@ -211,6 +212,9 @@ LocalEngine::Making LocalEngine::make(const CreateRequest& request, bool durable
   making.undo->add([this, id = config.id] { snapshotter_.discard(id); });
   make_dirs(run_dir(config.id));
   return making;
+} catch (Error& e) {
+  image::explain_full_disk(e, "create a container of " + request.image, paths_);
+  throw;
 }
 
 Engine::Created LocalEngine::create(const CreateRequest& request) {

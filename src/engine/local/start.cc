@@ -8,6 +8,7 @@
 #include "engine/local/making.h"
 #include "engine/local/records.h"
 #include "engine/local/running.h"
+#include "image/full_disk.h"
 #include "os/journal.h"
 #include "os/process.h"
 #include "runtime/host/host_runtime.h"
@@ -81,7 +82,7 @@ void LocalEngine::spawn_sweeper() {
 }
 
 std::unique_ptr<Attachment> LocalEngine::launch(const ContainerConfig& config, const AttachRequest* attach,
-                                                std::string news, std::vector<std::string>& warnings) {
+                                                std::string news, std::vector<std::string>& warnings) try {
   const CreateRequest& r = config.request;
   auto root = snapshotter_.mount_of(config.id, config.chain_ids, r.auto_remove);
   auto volumes = mount_volumes(config);
@@ -127,6 +128,9 @@ std::unique_ptr<Attachment> LocalEngine::launch(const ContainerConfig& config, c
     append_lines(paths_.events(), event_line(now(), "container", "destroy", id, members));
     return true;
   });
+} catch (Error& e) {
+  image::explain_full_disk(e, "container " + config.name, paths_);
+  throw;
 }
 
 // The short way out of a foreground --rm container: the command that waits for the end has the database open, so it
