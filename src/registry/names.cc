@@ -47,10 +47,11 @@ RegistryRule read_rule(const TomlTable& table) {
   return rule;
 }
 
-/// How many characters of the name a prefix covers; 0: it does not fit. "*.example.com" covers the whole host.
+/// How many characters of the name a prefix covers; 0: it does not fit. "*.example.com" covers the whole host, whatever
+/// its port is.
 std::size_t covers(const std::string& prefix, const std::string& name) {
   if (prefix.starts_with("*.")) {
-    std::size_t host = name.find('/');
+    std::size_t host = name.find_first_of(prefix.find(':') == std::string::npos ? ":/" : "/");
     return std::string_view(name).substr(0, host).ends_with(std::string_view(prefix).substr(1)) ? host : 0;
   }
   if (prefix.empty() || !name.starts_with(prefix)) return 0;

@@ -94,7 +94,19 @@ blocked = true
   EXPECT_THAT(asked("teamwork/app", rules).back(), "hub.internal:5000/teamwork/app");
   EXPECT_THAT(asked("quay.io/x/y", rules), testing::ElementsAre("quay.io/x/y"));
   EXPECT_EQ(id_of([&] { asked("a.evil.example/x", rules); }), "E-REGISTRY-BLOCKED");
+  EXPECT_EQ(id_of([&] { asked("a.evil.example:5000/x", rules); }), "E-REGISTRY-BLOCKED");
   EXPECT_EQ(home_of(Reference::parse("alpine"), rules).host, "hub.internal:5000");
+}
+
+TEST(Names, AStarCoversEveryPort) {
+  NameRules rules = rules_of(
+      "[[registry]]\nprefix = \"*.inner.example\"\ninsecure = true\n"
+      "[[registry.mirror]]\nlocation = \"mirror.example/all\"\n"
+      "[[registry]]\nprefix = \"*.inner.example:6000\"\nblocked = true\n");
+  for (const char* name : {"a.inner.example/x", "a.b.inner.example:5000/x"})
+    EXPECT_THAT(asked(name, rules).back(), testing::HasSubstr("insecure")) << name;
+  EXPECT_EQ(id_of([&] { asked("a.inner.example:6000/x", rules); }), "E-REGISTRY-BLOCKED");
+  EXPECT_EQ(asked("inner.example/x", rules), (std::vector<std::string>{"inner.example/x"}));
 }
 
 TEST(Names, Aliases) {
