@@ -142,7 +142,11 @@ class Server {
                         {"error_id", ""}};
     }
     job.fd.reset();
-    send(reply);
+    try {
+      send(reply);
+    } catch (const Error&) {
+      ::_exit(0);  // the engine is gone: there is nobody to tell
+    }
   }
 
   void send(const Json& json) {

@@ -176,7 +176,11 @@ Answer Client::receive() {
   std::size_t end = pending_.find('\n');
   std::string line = pending_.substr(0, end);
   pending_.erase(0, end + 1);
-  return parse_answer(line);
+  try {
+    return parse_answer(line);
+  } catch (const Json::exception&) {
+    throw no_sense();  // a field of another type
+  }
 }
 
 Answer Client::call(const Request& request) {
