@@ -2,6 +2,7 @@
 """Bind mounts, volumes, tmpfs."""
 import os
 import pathlib
+import subprocess
 
 import pytest
 
@@ -133,6 +134,25 @@ def test_volumes_from(engine):
     assert sh(engine, "cat /data/x; touch /data/y || echo refused", "--volumes-from", "one:ro") == "shared\nrefused\n"
     assert sh(engine, "touch /host/y || echo refused", "--volumes-from", "one") == "refused\n"
     engine.fails("run", "--rm", "--volumes-from", "none", "base", "true", match="none")
+
+
+def test_a_folder_that_stays_keeps_no_volume_mounted(engine):
+    engine.ok("volume", "create", "-o", "type=tmpfs", "-o", "device=tmpfs", "vol")
+    engine.ok("run", "-d", "--name", "c", "-v", "vol:/v", "base", "sleep", "100000")
+    mark = pathlib.Path(engine.root, "run/volumes/vol.mounted")
+    assert mark.exists()
+    kept = mark.read_bytes()
+    engine.ok("rm", "-f", "c")
+    # As after a kill between the end of its last container and the unmount.
+    mark.write_bytes(kept)
+    stuck = pathlib.Path(engine.root, "containers", "f" * 64)
+    stuck.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "none", stuck], check=True)
+    try:
+        engine.ok("__cleanup")
+        assert not mark.exists()
+    finally:
+        subprocess.run(["umount", stuck], check=True)
 
 
 # --- tmpfs

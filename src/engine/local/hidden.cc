@@ -50,10 +50,14 @@ void LocalEngine::tidy(const std::string& id) {
 void LocalEngine::sweep() {
   try {
     drop_orphans();
+  } catch (const Error& e) {
+    // What cannot be judged now must not keep the volumes mounted, nor the trash from giving room back.
+    log::debug("folders without a record: {}", e.what());
+  }
+  try {
     release_volumes();
   } catch (const Error& e) {
-    // What cannot be judged now must not keep the trash from giving room back.
-    log::debug("folders without a record: {}", e.what());
+    log::debug("volumes that nobody uses: {}", e.what());
   }
   try {
     image::sweep_trash(paths_, [&] { snapshotter_.empty_trash(); });
