@@ -225,6 +225,10 @@ HttpRequest Endpoint::token_request(const std::string& scope, bool offline) cons
 Endpoint::Token Endpoint::fetch_token(Session& session, const std::string& scope, bool offline, std::string* refresh) {
   HttpRequest request = token_request(scope, offline);
   HttpResponse response = session.perform(request);
+  for (std::uint32_t number = 1; is_passing(response.status); ++number) {
+    pause(number, response.retry_after, status_error(config_, response, "a token"));
+    response = session.perform(request);
+  }
   if (response.status == 405 && request.method == "POST") response.status = 401;
   if (response.status != 200) throw status_error(config_, response, "a token");
   Json json = Json::parse(response.text, nullptr, false);

@@ -324,6 +324,27 @@ def test_too_many_requests(engine, registry):
     assert left == [0]
 
 
+def test_busy_token_server(engine, registry):
+    """A token server that has too much to do for a moment is asked again, as a registry is."""
+    registry.tokens = True
+    registry.put("x:1", TestImage())
+    left = [1000]
+
+    def hook(request):
+        if "/token" not in request.path or not left[0]:
+            return False
+        left[0] -= 1
+        request.answer(503)
+        return True
+
+    registry.hook = hook
+    explained(engine, "E-REGISTRY-FAILED", "pull", f"{registry.host}/x:1", match="503")
+    assert left == [998]  # SERVIN_TRANSFER_TRIES
+    left[0] = 1
+    engine.ok("pull", f"{registry.host}/x:1")
+    assert left == [0]
+
+
 def test_too_many_requests_for_now(engine, registry):
     registry.hook = lambda request: "/manifests/" in request.path and (request.answer(429, headers=[("Retry-After", "3600")]) or True)
     explained(engine, "E-REGISTRY-LIMIT", "pull", f"{registry.host}/x:1", match="3600 s")
