@@ -63,20 +63,10 @@ std::string event_line(const engine::Event& e) {
   return printable(line);
 }
 
-std::optional<Time> moment(const Parsed& parsed, std::string_view key) {
-  auto text = parsed.value(key);
-  if (!text) return std::nullopt;
-  try {
-    return parse_since(*text, now());
-  } catch (Error& e) {
-    throw e.context(fmt::format("--{}", key)).with_id("E-OPTION-VALUE");
-  }
-}
-
 int events_handler(Context& context, const Parsed& parsed) {
   engine::EventRequest request;
-  request.since = moment(parsed, "since");
-  request.until = moment(parsed, "until");
+  request.since = moment_of(parsed, "since");
+  request.until = moment_of(parsed, "until");
   request.filters = filters_of(parsed);
   std::string format = parsed.value_or("format", "");
   bool plain = format.empty() || format == "table";

@@ -14,21 +14,11 @@ namespace {
 
 // --- logs
 
-std::optional<Time> since_of(const Parsed& parsed, std::string_view key) {
-  auto text = parsed.value(key);
-  if (!text) return std::nullopt;
-  try {
-    return parse_since(*text, now());
-  } catch (Error& e) {
-    throw e.context(fmt::format("--{}", key)).with_id("E-OPTION-VALUE");
-  }
-}
-
 engine::LogRequest log_request(const Parsed& parsed) {
   engine::LogRequest request;
   request.follow = parsed.flag("follow");
-  request.since = since_of(parsed, "since");
-  request.until = since_of(parsed, "until");
+  request.since = moment_of(parsed, "since");
+  request.until = moment_of(parsed, "until");
   std::string tail = parsed.value_or("tail", "all");
   if (tail == "all") return request;
   auto lines = parse_i64(tail);

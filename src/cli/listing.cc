@@ -152,6 +152,16 @@ std::map<std::string, std::vector<std::string>> filters_of(const Parsed& parsed)
   return filters;
 }
 
+std::optional<Time> moment_of(const Parsed& parsed, std::string_view option) {
+  auto text = parsed.value(option);
+  if (!text) return std::nullopt;
+  try {
+    return parse_since(*text, now());
+  } catch (Error& e) {
+    throw e.context(fmt::format("--{}", option)).with_id("E-OPTION-VALUE");
+  }
+}
+
 void print_listing(Context& context, const Parsed& parsed, const Listing& listing) {
   std::string format = parsed.value_or("format", "table");
   if (format == "table" || format.empty()) {

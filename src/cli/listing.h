@@ -3,11 +3,13 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/time.h"
 #include "cli/command.h"
 #include "cli/context.h"
 
@@ -41,6 +43,8 @@ std::span<const OptionSpec> listing_options();
 std::span<const OptionSpec> inspect_options();
 /// --filter key=value, repeated.
 std::map<std::string, std::vector<std::string>> filters_of(const Parsed& parsed);
+/// --since and --until: a time, or a duration back from now.
+std::optional<Time> moment_of(const Parsed& parsed, std::string_view option);
 
 /// Lines of cells separated by tabs, aligned as docker aligns them: at least 3 spaces between columns, at least 10
 /// wide.
