@@ -8,6 +8,7 @@
 #include "base/strings.h"
 #include "cli/progress.h"
 #include "cli/registry.h"
+#include "cli/stdio.h"
 #include "oci/image.h"
 #include "os/file.h"
 
@@ -37,7 +38,7 @@ Source open_source(const std::string& path, std::string_view command, bool stdin
           .with_id("E-ARCHIVE-TERMINAL")
           .with_hint(fmt::format("servin {} -i FILE, or servin {} < FILE", command, command));
     }
-    return {Fd(0).dup(), "-"};
+    return {copy_of_standard(0), "-"};
   }
   try {
     return {open_file(path, O_RDONLY), path};
@@ -118,7 +119,7 @@ int save_handler(Context& context, const Parsed& parsed) {
   auto view = progress_of(context, parsed);
   auto show = [&](const engine::Progress& progress) { view->show(progress); };
   if (to_stdout) {
-    context.engine().save(parsed.args, format, Fd(1).dup(), show);
+    context.engine().save(parsed.args, format, copy_of_standard(1), show);
     view->finish();
     return 0;
   }

@@ -9,6 +9,7 @@
 #include "cli/listing.h"
 #include "cli/progress.h"
 #include "cli/registry.h"
+#include "cli/stdio.h"
 #include "oci/image.h"
 #include "os/fd.h"
 #include "os/terminal.h"
@@ -132,7 +133,7 @@ std::string ask(Context& context, std::string_view question, bool secret) {
 
 std::string password_of(Context& context, const Parsed& parsed) {
   if (parsed.flag("password-stdin")) {
-    std::string text = read_all(Fd(0).dup(), max_password, "stdin");
+    std::string text = read_all(copy_of_standard(0), max_password, "stdin");
     while (text.ends_with('\n') || text.ends_with('\r')) text.pop_back();
     return text;
   }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Commands against the fake engine: what they print where, exit codes, several targets.
+#include <fcntl.h>
 #include <new>
 #include <stdexcept>
 
@@ -24,6 +25,14 @@ TEST(Commands, SeveralTargetsEachNamed) {
   EXPECT_THAT(cli.err, HasSubstr("servin: no such container: b"));
   EXPECT_THAT(cli.err, HasSubstr("more: servin help E-CONTAINER-NOT-FOUND"));
   EXPECT_THAT(cli.engine->calls, ElementsAre("stop a", "stop c"));
+}
+
+TEST(Commands, StdinAndStdoutStayOpenBehindAnArchive) {
+  Cli cli;
+  cli.context.stdin_terminal = false;
+  EXPECT_EQ(cli.run({"save", "base"}), 0);
+  EXPECT_EQ(cli.run({"load"}), 0);
+  for (int standard : {0, 1}) EXPECT_NE(::fcntl(standard, F_GETFD), -1) << standard;
 }
 
 TEST(Commands, RmForceOfNothingIsNoFailure) {
