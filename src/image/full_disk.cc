@@ -2,6 +2,7 @@
 #include "image/full_disk.h"
 
 #include <cerrno>
+
 #include <sys/statvfs.h>
 
 #include "base/strings.h"
@@ -16,7 +17,8 @@ void explain_full_disk(Error& e, const std::string& what, const Paths& paths) {
     free = fmt::format(" ({} of it are free)", human_size(std::uint64_t{disk.f_bavail} * disk.f_frsize));
   e.context(what)
       .with_id("E-DISK-FULL")
-      .with_hint(fmt::format("make room on the file system of {}{}: servin system prune, or choose another --root", paths.root, free));
+      .with_hint(fmt::format("make room on the file system of {}{}: servin system prune, or choose another --root",
+                             paths.root, free));
 }
 
 }  // namespace servin::image

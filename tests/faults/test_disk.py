@@ -124,9 +124,12 @@ def test_create_and_run(small_disk):
     engine.ok("load", "-i", archive)
     engine.ok("run", "--rm", "small:1", "true")
     healthy = Healthy(engine)
+    said = ""
     for number, leave in enumerate(steps(524288)):
         fill(engine, leave)
-        created = full_or_done(engine.run("create", "--name", f"c{number}", "small:1", "true"))
+        result = engine.run("create", "--name", f"c{number}", "small:1", "true")
+        created = full_or_done(result)
+        said += result.err
         assert (f"c{number}" in engine.ok("ps", "-a", "--format", "{{.Names}}").lines) == created
         started = full_or_done(engine.run("run", "-d", "--name", f"r{number}", "small:1", "sleep", "100000"))
         assert (f"r{number}" in engine.ok("ps", "--format", "{{.Names}}").lines) == started
@@ -135,6 +138,7 @@ def test_create_and_run(small_disk):
         engine.ok("rm", "--force", "--all")
         engine.ok("run", "--rm", "small:1", "true")
         wait_for_the_reaper(engine)
+    assert f"make room on the file system of {engine.root} (" in said and "of it are free" in said, said
 
 
 @pytest.mark.deadline(300)

@@ -39,7 +39,7 @@ def test_into_a_store_that_exists(loading):
         remove_everything(engine)
         expect_nothing_left(engine)
 
-    sweep(engine, ["load", "-i", archive], judge, size=30)
+    sweep(engine, ["load", "-i", archive], judge, size=40)
 
 
 @pytest.mark.deadline(600)
@@ -53,7 +53,7 @@ def test_with_the_images_layers_already_there(loading):
         assert whole_or_absent(engine, image), "a killed load took an image away that was there before"
         healthy.check("--verify")
 
-    sweep(engine, ["load", "-i", archive], judge, size=12)
+    sweep(engine, ["load", "-i", archive], judge)
 
 
 @pytest.mark.deadline(600)
@@ -69,7 +69,7 @@ def test_as_the_first_command_ever(loading):
         assert whole_or_absent(engine, image)
         expect_nothing_left(engine, apart=("blobs/sha256", "snapshots"))
 
-    sweep(engine, ["load", "-i", archive], judge, before=forget, size=12)
+    sweep(engine, ["load", "-i", archive], judge, before=forget)
 
 
 @pytest.mark.deadline(600)
@@ -90,4 +90,4 @@ def test_save(loading):
         for name in names:  # a temporary file of a killed command may stay beside it: nobody can know it for garbage
             os.unlink(f"{engine.dir}/{name}")
 
-    sweep(engine, ["save", "-o", target, "small:1"], judge, size=10)
+    sweep(engine, ["save", "-o", target, "small:1"], judge)

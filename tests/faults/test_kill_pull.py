@@ -59,4 +59,4 @@ def test_pull(pulling):
         expect_nothing_left(engine)
         assert not listing(engine, "downloads")
 
-    sweep(engine, ["pull", "-q", name], judge, size=12)
+    sweep(engine, ["pull", "-q", name], judge)

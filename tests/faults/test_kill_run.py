@@ -61,7 +61,7 @@ def test_detached(small, who):
         engine.ok("rm", "--force", "one")
         expect_nothing_left(engine, apart=("blobs/sha256", "snapshots"))
 
-    sweep(engine, args, judge, who=who, size=40 if who == "cli" else 20)
+    sweep(engine, args, judge, who=who, size=40)
 
 
 @pytest.mark.deadline(900)
@@ -80,7 +80,7 @@ def test_foreground_with_rm(small, who):
         engine.ok(*args)
         expect_nothing_left(engine, apart=("blobs/sha256", "snapshots"))
 
-    sweep(engine, args, judge, who=who, whole=True, size=20)
+    sweep(engine, args, judge, who=who, whole=True)
 
 
 @pytest.mark.deadline(300)
@@ -93,4 +93,4 @@ def test_first_run_of_the_built_in_image(engine):
         remove_everything(engine)
         expect_nothing_left(engine)
 
-    sweep(engine, ["run", "--rm", "base", "true"], judge, whole=True, size=15)
+    sweep(engine, ["run", "--rm", "base", "true"], judge, whole=True)

@@ -129,7 +129,7 @@ std::unique_ptr<Attachment> LocalEngine::launch(const ContainerConfig& config, c
     return true;
   });
 } catch (Error& e) {
-  image::explain_full_disk(e, "container " + config.name, paths_);
+  image::explain_full_disk(e, "start container " + config.request.name, paths_);
   throw;
 }
 
