@@ -41,6 +41,14 @@ bool holds_one(const std::string& process, const std::set<std::string>& sockets)
   return false;
 }
 
+/// servin-shim has its container's id as its argument.
+std::string container_of(const std::string& process, std::string_view name) {
+  constexpr std::size_t short_id = 12;
+  if (name != "servin-shim") return "";
+  auto words = split(read_file(process + "/cmdline").value_or(""), '\0');
+  return words.size() > 1 ? words[1].substr(0, short_id) : "";
+}
+
 }  // namespace
 
 std::optional<PortHolder> find_port_holder(std::uint16_t port) {
@@ -54,7 +62,8 @@ std::optional<PortHolder> find_port_holder(std::uint16_t port) {
     if (!pid) continue;
     try {
       if (!holds_one("/proc/" + name, sockets)) continue;
-      return PortHolder{static_cast<pid_t>(*pid), std::string(trim(read_file("/proc/" + name + "/comm").value_or("")))};
+      std::string command(trim(read_file("/proc/" + name + "/comm").value_or("")));
+      return PortHolder{static_cast<pid_t>(*pid), command, container_of("/proc/" + name, command)};
     } catch (const Error&) {
       // Gone meanwhile, or not ours to look at.
     }

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "network/linux/host_settings.h"
+
+#include "base/error.h"
+#include "linux/net_namespace.h"
+#include "os/file.h"
+
+namespace servin::network {
+namespace {
+
+void keep_router_advertisements() {
+  for (const auto& link : list_dir("/proc/sys/net/ipv6/conf")) {
+    std::string setting = "ipv6/conf/" + link + "/accept_ra";
+    // "all" and "default" would change links that come later, ours among them.
+    if (link == "all" || link == "default" || link == "lo" || kernel::read_net_sysctl(setting) != "1") continue;
+    kernel::write_net_sysctl(setting, "2");
+  }
+}
+
+void enable(const char* setting) {
+  if (kernel::read_net_sysctl(setting) == "1") return;
+  try {
+    kernel::write_net_sysctl(setting, "1");
+  } catch (Error& e) {
+    throw e.with_hint("networks of containers need the host to forward: sysctl net.ipv4.ip_forward=1");
+  }
+}
+
+}  // namespace
+
+void enable_forwarding(bool v4, bool v6) {
+  if (v4) enable("ipv4/ip_forward");
+  if (!v6 || kernel::read_net_sysctl("ipv6/conf/all/forwarding") == "1") return;
+  keep_router_advertisements();
+  enable("ipv6/conf/all/forwarding");
+}
+
+}  // namespace servin::network
