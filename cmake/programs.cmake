@@ -47,7 +47,7 @@ list(FILTER app_files EXCLUDE REGEX "_(test|main)\\.cc$")
 set(room_of_servin-shim room_shim)
 # Static also where the others are not, so that it needs the archive: a linker may take a shared library for it silently.
 find_library(SECCOMP_ARCHIVE NAMES libseccomp.a REQUIRED)
-set(room_of_servin-netd room_network_dns ${SECCOMP_ARCHIVE})
+set(room_of_servin-netd room_network_forward ${SECCOMP_ARCHIVE})
 foreach(program servin:servin_main.cc servin-shim:shim_main.cc servin-netd:netd_main.cc servin-transfer:transfer_main.cc)
   string(REPLACE ":" ";" pair ${program})
   list(GET pair 0 name)

@@ -1,12 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 // servin-netd DIR: the resolver of one user-defined network. Started by servin only, which passes descriptors 3 and 4.
+// servin-netd forward TARGET...: the carrier of a container's published ports (network/forward/forward.h).
 #include <fcntl.h>
 #include <unistd.h>
 
 #include "network/dns/netd.h"
+#include "network/forward/forward.h"
+
+namespace {
+
+int forward(int count, char** targets) {
+  using namespace servin;
+  std::vector<network::Forward> forwards;
+  for (int i = 0; i < count; ++i) {
+    int fd = network::first_socket + i;
+    if (::fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) return 125;
+    forwards.push_back({Fd(fd), targets[i]});
+  }
+  ::close_range(static_cast<unsigned>(network::first_socket + count), ~0U, 0);
+  return network::run_forward(std::move(forwards));
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
   using namespace servin;
+  if (argc > 2 && std::string_view(argv[1]) == "forward") return forward(argc - 2, argv + 2);
   bool given = ::fcntl(dns::ready_descriptor, F_SETFD, FD_CLOEXEC) == 0 &&
                ::fcntl(dns::lock_descriptor, F_SETFD, FD_CLOEXEC) == 0;
   if (argc != 2 || argv[1][0] != '/' || !given) {

@@ -138,7 +138,7 @@ void give_back_memory() {
 
 }  // namespace
 
-int serve(Fd spawner, Launcher& namespaces, Launcher& host) {
+int serve(Fd spawner, std::vector<Fd> ports, Launcher& namespaces, Launcher& host) {
   survive_signals();
   SpawnRequest request;
   StatusRecord status;
@@ -170,6 +170,7 @@ int serve(Fd spawner, Launcher& namespaces, Launcher& host) {
     ::send(spawner.get(), start.started_frame.data(), start.started_frame.size(), MSG_NOSIGNAL);
     start.helper = run_verb(request.after_start);
     start.status = status;
+    start.ports = std::move(ports);
     if (request.attached) start.spawner = std::move(spawner);
     start.request = request;
     supervisor.emplace(std::move(start), launcher);

@@ -8,7 +8,7 @@
 
 namespace servin::shim {
 
-/// Serves the request that waits on `spawner`; returns the program's exit code.
-int serve(Fd spawner, Launcher& namespaces, Launcher& host);
+/// Serves the request that waits on `spawner`; returns the program's exit code. `ports`: sockets of published ports.
+int serve(Fd spawner, std::vector<Fd> ports, Launcher& namespaces, Launcher& host);
 
 }  // namespace servin::shim

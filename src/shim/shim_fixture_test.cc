@@ -76,7 +76,7 @@ Client ShimTest::run_args(const std::vector<std::string>& args, const std::funct
     pair.a.reset();
     ::setsid();
     HostLauncher launcher;
-    ::_exit(serve(std::move(pair.b), launcher, launcher));
+    ::_exit(serve(std::move(pair.b), {}, launcher, launcher));
   }
   pair.b.reset();
   return Client::start(std::move(pair.a), request);

@@ -35,7 +35,7 @@ constexpr std::int64_t drain_limit = 2000 * millisecond;
 /// Idle time after which the buffers' memory goes back to the kernel.
 constexpr int idle_ms = 1000;
 
-enum Slot { children, output, error_output, stdin_slot, listening, first_client };
+enum Slot { children, output, error_output, stdin_slot, listening, arriving, first_client };
 
 void set_nonblocking(const Fd& fd) {
   int flags = ::fcntl(fd.get(), F_GETFL);
@@ -63,6 +63,7 @@ Supervisor::Supervisor(Start start, Launcher& launcher)
       listener_(std::move(start.listener)),
       started_frame_(std::move(start.started_frame)),
       clients_(*this, status_.process, started_frame_),
+      ports_(std::move(start.ports), std::move(request_.port_targets)),
       children_(watch_children()),
       helper_(start.helper) {
   if (start.spawner) {
@@ -117,6 +118,7 @@ void Supervisor::run() {
     read_output(err_, poll_[error_output].revents != 0);
     clients_.handle(poll_ + first_client, polled_clients_);
     if (poll_[listening].revents != 0) clients_.accept(listener_);
+    if (poll_[arriving].revents != 0 && ports_.poll_fd() >= 0) ports_.start_carrier();
     if (exited_) settle();
   }
 }
@@ -130,6 +132,7 @@ void Supervisor::wait() {
   poll_[error_output] = {in(err_), POLLIN, 0};
   poll_[stdin_slot] = {input_size_ > 0 && stdin_fd ? stdin_fd.get() : -1, POLLOUT, 0};
   poll_[listening] = {listener_.get(), POLLIN, 0};
+  poll_[arriving] = {ports_.poll_fd(), POLLIN, 0};
   polled_clients_ = clients_.fill_poll(poll_ + first_client, stuck);
   while (::poll(poll_, first_client + polled_clients_, timeout_ms()) == 0) {
     if (exited_ || !busy_) return;
@@ -218,11 +221,13 @@ void Supervisor::reap() {
   pid_t pid = 0;
   while ((pid = ::waitpid(-1, &status, WNOHANG)) > 0) {
     if (pid == helper_) helper_ = 0;
+    if (pid == ports_.carrier()) ports_.carrier_ended(status);
     if (pid != launched_.process.pid || exited_) continue;
     exited_ = true;
     exit_time_ = monotonic_ns();
     status_.finished = now();
     status_.exit_code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+    ports_.close();  // before anybody hears of the end: the next start wants them
     terminal_peer_.reset();
     drop_input();
   }
@@ -237,7 +242,7 @@ void Supervisor::end_others() {
   for (std::size_t at = 0; at < text.size();) {
     auto end = std::min(text.find(' ', at), text.size());
     pid_t pid = std::atoi(text.c_str() + at);
-    if (pid > 0 && pid != helper_) ::kill(pid, SIGKILL);
+    if (pid > 0 && pid != helper_ && pid != ports_.carrier()) ::kill(pid, SIGKILL);
     at = end + 1;
   }
 }

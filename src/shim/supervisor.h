@@ -12,6 +12,7 @@
 #include "shim/clients.h"
 #include "shim/launcher.h"
 #include "shim/log_writer.h"
+#include "shim/port_keeper.h"
 
 namespace servin::shim {
 
@@ -24,6 +25,7 @@ class Supervisor : private ClientEvents {
     Fd listener;
     Fd spawner;  // closed: nobody stays attached
     std::string started_frame;
+    std::vector<Fd> ports;
     pid_t helper = 0;  // the after_start verb, a child that is none of the container's
   };
   Supervisor(Start start, Launcher& launcher);
@@ -76,6 +78,7 @@ class Supervisor : private ClientEvents {
   std::optional<LogWriter> log_;
   Output out_, err_;
   Fd terminal_peer_;
+  PortKeeper ports_;
   Fd children_;  // signalfd of SIGCHLD
   pid_t helper_;
 
@@ -93,7 +96,7 @@ class Supervisor : private ClientEvents {
   std::int64_t exit_time_ = 0;  // monotonic, as the other
   std::string plan_;            // read again at the exit, not kept while the container runs
   std::size_t polled_clients_ = 0;
-  pollfd poll_[5 + Clients::limit] = {};
+  pollfd poll_[6 + Clients::limit] = {};
 };
 
 }  // namespace servin::shim

@@ -34,7 +34,7 @@ void become_nobody() {
 
 // What is not here fails with EPERM. Killing instead would turn a C library's new way of doing an old thing into a
 // network without names.
-void allow_only_what_is_needed() {
+void allow_only_what_is_needed(std::initializer_list<int> more) {
   static constexpr int allowed[] = {SCMP_SYS(accept4),       SCMP_SYS(bind),        SCMP_SYS(brk),
                                     SCMP_SYS(clock_gettime), SCMP_SYS(close),       SCMP_SYS(connect),
                                     SCMP_SYS(epoll_ctl),     SCMP_SYS(epoll_wait),  SCMP_SYS(epoll_pwait),
@@ -53,6 +53,7 @@ void allow_only_what_is_needed() {
   std::unique_ptr<void, void (*)(void*)> filter(::seccomp_init(SCMP_ACT_ERRNO(EPERM)), ::seccomp_release);
   if (!filter) throw Error(ErrorCode::internal, "make a system call filter");
   for (int number : allowed) ::seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, number, 0);
+  for (int number : more) ::seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, number, 0);
   // Only the internet's sockets: no netlink, no raw packets, no unix sockets.
   for (scmp_datum_t family : {AF_INET, AF_INET6})
     ::seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, family));
@@ -63,11 +64,11 @@ void allow_only_what_is_needed() {
 
 }  // namespace
 
-void drop_rights(bool filter) {
+void drop_rights(bool filter, std::initializer_list<int> more) {
   become_nobody();
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) throw_errno("forbid new privileges");
   ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-  if (filter) allow_only_what_is_needed();
+  if (filter) allow_only_what_is_needed(more);
 }
 
 unsigned long raise_descriptor_limit(unsigned long wanted) {

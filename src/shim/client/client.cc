@@ -32,9 +32,11 @@ std::vector<std::string> shim_environment() {
 void spawn_shim(const SpawnRequest& request, const Fd& socket) {
   SpawnOptions options;
   options.program = companion_program("servin-shim");
-  options.args = {"servin-shim", request.id};
+  options.args = {"servin-shim", request.id, std::to_string(request.port_sockets.size())};
   options.env = shim_environment();
   options.fds = {{&socket, spawner_descriptor}};
+  int number = first_port_descriptor;
+  for (const Fd* port : request.port_sockets) options.fds.emplace_back(port, number++);
   options.new_session = true;
   options.cwd = "/";
   spawn(options);

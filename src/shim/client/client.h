@@ -68,6 +68,11 @@ struct SpawnRequest {
   /// Set: the spawner waits for the end, drops the container's record and then says so (Client::release). The shim
   /// then clears away the rest itself, this folder included, and after_exit is for a spawner that goes without a word.
   std::string release_dir;
+  /// Published ports: sockets that the shim keeps open as long as the container runs, and where each of them leads
+  /// ("tcp ADDRESS PORT", network/forward/forward.h; "" = nowhere). The sockets are the spawner's, of the new shim it
+  /// inherits them.
+  std::vector<const Fd*> port_sockets;
+  std::vector<std::string> port_targets;
 };
 
 /// A connection that carries frames both ways. The spawner's connection loses nothing: while it does not read, the

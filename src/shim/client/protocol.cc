@@ -42,6 +42,7 @@ std::string encode_request(const SpawnRequest& q) {
   w.put(q.after_exit);
   w.put(q.after_start);
   w.put(q.release_dir);
+  w.put(q.port_targets);
   return w.take();
 }
 
@@ -72,6 +73,7 @@ SpawnRequest decode_request(std::string_view bytes) {
   r.get(q.after_exit);
   r.get(q.after_start);
   r.get(q.release_dir);
+  r.get(q.port_targets);
   return q;
 }
 

@@ -29,6 +29,8 @@ inline constexpr const char* status_name = "status";
 inline constexpr const char* plan_name = "plan";
 /// The descriptor on which a new shim finds the spawner's connection.
 inline constexpr int spawner_descriptor = 3;
+/// Behind it the sockets of published ports; how many is its second argument.
+inline constexpr int first_port_descriptor = 4;
 
 /// First message of a later client.
 struct Subscription {
