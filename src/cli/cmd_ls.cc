@@ -44,7 +44,7 @@ Row container_row(const engine::Container& c, bool full, std::string size) {
                 shown_command(c.config.args, full),
                 human_duration(now.ns - c.config.created.ns) + " ago",
                 shown_status(c.state, now),
-                "",
+                shown_ports(c),
                 c.name(),
                 std::move(size),
                 shown_time(c.config.created),

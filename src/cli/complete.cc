@@ -219,6 +219,7 @@ void add_kind(Suggestions& to, Complete kind, std::string_view choices, std::str
       for (std::string_view name : capabilities) add(to, prefix, std::string(name));
       return;
     case Complete::network:
+      add(to, prefix, "bridge", "an address behind the host's");
       add(to, prefix, "none", "no network");
       add(to, prefix, "host", "the host's");
       return add_container_mode(to, prefix, names);

@@ -42,7 +42,7 @@ TEST(Completion, Commands) {
 
 TEST(Completion, Options) {
   EXPECT_THAT(words_for({"run", "--mem"}), ElementsAre("--memory", "--memory-swap", "--memory-reservation"));
-  EXPECT_THAT(words_for({"run", "--publ"}), IsEmpty());
+  EXPECT_THAT(words_for({"run", "--publ"}), ElementsAre("--publish", "--publish-all"));
   EXPECT_THAT(words_for({"--ro"}), ElementsAre("--root"));
   EXPECT_THAT(words_for({"rm", "--fo"}), ElementsAre("--force"));
 }
@@ -57,7 +57,7 @@ TEST(Completion, Names) {
 }
 
 TEST(Completion, Values) {
-  EXPECT_THAT(words_for({"run", "--network", ""}), ElementsAre("none", "host", "container:"));
+  EXPECT_THAT(words_for({"run", "--network", ""}), ElementsAre("bridge", "none", "host", "container:"));
   EXPECT_THAT(words_for({"run", "--net=h"}), ElementsAre("--net=host"));
   EXPECT_THAT(words_for({"run", "--network", "container:"}), ElementsAre("container:web"));
   EXPECT_THAT(words_for({"run", "--cap-add", "NET_A"}), ElementsAre("NET_ADMIN"));

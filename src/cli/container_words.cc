@@ -2,6 +2,7 @@
 #include "cli/container_words.h"
 
 #include <algorithm>
+#include <set>
 
 #include "base/error.h"
 #include "base/strings.h"
@@ -90,6 +91,23 @@ std::string shown_labels(const std::map<std::string, std::string>& labels) {
   std::string result;
   for (const auto& [key, value] : labels) result += (result.empty() ? "" : ",") + key + "=" + value;
   return result;
+}
+
+std::string shown_ports(const engine::Container& container) {
+  std::vector<std::string> words;
+  std::set<std::string> published;
+  for (const auto& p : container.ports) {
+    std::string inside = fmt::format("{}/{}", p.container_port, p.protocol);
+    published.insert(inside);
+    for (const auto& ip : p.host_ip.empty() ? std::vector<std::string>{"0.0.0.0", "::"} : std::vector{p.host_ip}) {
+      bool v6 = ip.find(':') != std::string::npos;
+      words.push_back(fmt::format("{}:{}->{}", v6 ? "[" + ip + "]" : ip, p.host_port, inside));
+    }
+  }
+  if (!container.networks.empty())
+    for (const auto& port : container.config.exposed_ports)
+      if (published.count(port) == 0) words.push_back(port);
+  return join(words, ", ");
 }
 
 std::string shown_mounts(const std::vector<engine::MountSpec>& mounts, bool full) {

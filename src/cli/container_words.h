@@ -20,6 +20,8 @@ std::string shown_status(const engine::ContainerState& state, Time now);
 std::string shown_time(Time time);
 /// "a=b,c=d"
 std::string shown_labels(const std::map<std::string, std::string>& labels);
+/// As docker ps: "0.0.0.0:8080->80/tcp, [::]:8080->80/tcp", and what is only exposed.
+std::string shown_ports(const engine::Container& container);
 std::string shown_mounts(const std::vector<engine::MountSpec>& mounts, bool full);
 std::size_t count_volumes(const std::vector<engine::MountSpec>& mounts);
 /// Docker's `volume inspect` shape.

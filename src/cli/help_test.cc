@@ -74,7 +74,7 @@ TEST(Help, LinesOfCommandHelpFit) {
 }
 
 TEST(Help, OptionsThatWaitAreNotListed) {
-  EXPECT_EQ(command_help(*find_command("run"), 80).find("--publish ["), std::string::npos);
+  EXPECT_EQ(command_help(*find_command("run"), 80).find("--gpus"), std::string::npos);
 }
 
 TEST(Help, WaysToHelp) {

@@ -76,8 +76,8 @@ TEST(Arrange, SomeOptionsBehindTheImageAreOurs) {
   EXPECT_EQ(parsed.args, (Words{"alpine", "sh", "-e", "A=1"}));
 }
 
-TEST(Arrange, PublishBehindTheImageIsReadAndRefused) {
-  EXPECT_EQ(id_of([] { read({"run", "nginx", "-p", "80:80"}); }), "E-NOT-BUILT");
+TEST(Arrange, PublishBehindTheImageIsRead) {
+  EXPECT_EQ(read({"run", "nginx", "-p", "80:80"}).all("publish"), (Words{"80:80"}));
 }
 
 TEST(Arrange, OnlyAssignmentsAndMountsAreTakenBehindTheImage) {

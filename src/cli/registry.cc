@@ -40,7 +40,6 @@ constexpr auto globals = std::to_array<OptionSpec>({
 /// Commands of cli.md that wait for their part of the engine: known words, honest answer, not in the help.
 constexpr auto not_built = std::to_array<std::string_view>({
     "update",
-    "port",
     "stats",
     "diff",
     "cp",
@@ -76,7 +75,6 @@ constexpr auto not_built = std::to_array<std::string_view>({
     "system reset",
     "system support-bundle",
     "container update",
-    "container port",
     "container stats",
     "container diff",
     "container cp",
@@ -177,9 +175,9 @@ std::vector<std::string> words_below(std::string_view noun) {
 
 std::span<const CommandSpec* const> commands() {
   static const std::vector<const CommandSpec*> all = [] {
-    std::array tables = {run_commands(),    lifecycle_commands(), list_commands(),    watch_commands(),
-                         image_commands(),  registry_commands(),  archive_commands(), volume_commands(),
-                         system_commands(), event_commands(),     help_commands()};
+    std::array tables = {run_commands(),    lifecycle_commands(), list_commands(),     watch_commands(),
+                         port_commands(),   image_commands(),     registry_commands(), archive_commands(),
+                         volume_commands(), system_commands(),    event_commands(),    help_commands()};
     std::vector<const CommandSpec*> list;
     for (auto table : tables) {
       for (const CommandSpec& command : table) list.push_back(&command);

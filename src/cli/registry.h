@@ -50,6 +50,7 @@ std::span<const CommandSpec> list_commands();       // ls, inspect
 std::span<const CommandSpec> image_commands();
 std::span<const CommandSpec> registry_commands();  // pull, push, login, logout, search
 std::span<const CommandSpec> archive_commands();   // load, save, import
+std::span<const CommandSpec> port_commands();
 std::span<const CommandSpec> volume_commands();
 std::span<const CommandSpec> system_commands();
 std::span<const CommandSpec> event_commands();

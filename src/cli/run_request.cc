@@ -134,7 +134,11 @@ void put_files(const Parsed& parsed, const Surroundings& around, engine::CreateR
 }
 
 void put_network(const Parsed& parsed, engine::CreateRequest& create) {
-  create.network = parsed.value_or("network", "none");
+  // Who publishes wants a network.
+  bool publishes = parsed.has("publish") || parsed.flag("publish-all");
+  create.network = parsed.value_or("network", publishes ? "bridge" : "none");
+  create.publish = parsed.all("publish");
+  create.publish_all = parsed.flag("publish-all");
   create.hostname = parsed.value_or("hostname", "");
   create.domainname = parsed.value_or("domainname", "");
   create.extra_hosts = parsed.all("add-host");

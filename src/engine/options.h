@@ -21,6 +21,8 @@ MountSpec parse_tmpfs(std::string_view text);
 DeviceSpec parse_device(std::string_view text);
 /// --ulimit name=soft[:hard]
 Ulimit parse_ulimit(std::string_view text);
+/// -p [IP:][HOST[-LAST]:]PORT[-LAST][/tcp|udp|sctp], spread out; also what an image exposes ("80/tcp").
+std::vector<PortSpec> parse_publish(std::string_view text);
 /// --cpus 1.5 in billionths
 std::int64_t parse_cpus(std::string_view text);
 /// "SIGTERM", "term", "15", "RTMIN+3" -> number

@@ -205,16 +205,21 @@ class Validate : public ::testing::Test {
 TEST_F(Validate, AcceptsThePlain) { EXPECT_NO_THROW(validate(r_)); }
 
 TEST_F(Validate, Networks) {
-  for (const char* mode : {"none", "host", "container:x"}) {
+  for (const char* mode : {"none", "host", "bridge", "container:x"}) {
     r_.network = mode;
     EXPECT_NO_THROW(validate(r_)) << mode;
   }
-  for (const char* mode : {"bridge", "default", "mynet", ""}) {
+  for (const char* mode : {"default", "mynet", ""}) {
     r_.network = mode;
     refuses("--network none");
   }
   r_.network = "container:";
   refuses("name is missing");
+  for (const char* mode : {"none", "host", "container:x"}) {
+    r_.network = mode;
+    r_.publish = {"80"};
+    refuses("do not go together");
+  }
 }
 
 TEST_F(Validate, Contradictions) {
@@ -266,6 +271,28 @@ TEST_F(Validate, Ranges) {
   refuses("no-new-privileges");
   r_.sysctls["kernel.panic"] = "1";
   refuses("change the host");
+}
+
+TEST(ParsePublish, ReadsEveryForm) {
+  auto one = [](std::string_view text) {
+    auto ports = parse_publish(text);
+    EXPECT_EQ(ports.size(), 1U) << text;
+    return ports.at(0);
+  };
+  EXPECT_EQ(one("80"), (PortSpec{"", 0, 80, "tcp"}));
+  EXPECT_EQ(one("8080:80"), (PortSpec{"", 8080, 80, "tcp"}));
+  EXPECT_EQ(one("53/UDP"), (PortSpec{"", 0, 53, "udp"}));
+  EXPECT_EQ(one("127.0.0.1:8080:80/sctp"), (PortSpec{"127.0.0.1", 8080, 80, "sctp"}));
+  EXPECT_EQ(one("127.0.0.1::80"), (PortSpec{"127.0.0.1", 0, 80, "tcp"}));
+  EXPECT_EQ(one("[::1]:8080:80"), (PortSpec{"::1", 8080, 80, "tcp"}));
+  EXPECT_EQ(one("[::1]::80"), (PortSpec{"::1", 0, 80, "tcp"}));
+  auto range = parse_publish("8000-8002:80-82");
+  ASSERT_EQ(range.size(), 3U);
+  EXPECT_EQ(range[2], (PortSpec{"", 8002, 82, "tcp"}));
+  EXPECT_EQ(parse_publish("80-81").size(), 2U);
+  for (const char* bad : {"", "0", "x", "80:", "8080:0", "70000", "1-2:3", "82-80", "1.2.3.4.5:80:80", "[::1:80:80",
+                          "::1:80:80", "80/icmp", "-80", "80-", "a:b:c:d", "localhost:80:80", "80/"})
+    EXPECT_THROW(parse_publish(bad), Error) << bad;
 }
 
 }  // namespace

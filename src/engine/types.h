@@ -45,6 +45,15 @@ struct DeviceSpec {
   std::string permissions = "rwm";
 };
 
+/// A published port, or one that a container exposes.
+struct PortSpec {
+  std::string host_ip;          // "" = every address
+  std::uint16_t host_port = 0;  // 0 = a free one
+  std::uint16_t container_port = 0;
+  std::string protocol = "tcp";
+  auto operator<=>(const PortSpec&) const = default;
+};
+
 struct Ulimit {
   std::string name;       // "nofile"
   std::int64_t soft = 0;  // -1 = unlimited
@@ -89,7 +98,9 @@ struct CreateRequest {
   std::string stop_signal;          // "" = the image's, then SIGTERM
   std::optional<int> stop_timeout;  // seconds; nothing = 10
   Isolation isolation = Isolation::namespaces;
-  std::string network = "none";                                          // none, host, container:NAME
+  std::string network = "none";                                          // none, host, container:NAME, bridge
+  std::vector<std::string> publish;                                      // -p as written
+  bool publish_all = false;                                              // every exposed port
   std::string pid_mode, ipc_mode, uts_mode, cgroupns_mode, userns_mode;  // "", host, private, container:NAME, shareable
   std::vector<std::string> extra_hosts;                                  // "name:ip"
   std::vector<std::string> dns, dns_search, dns_options;
@@ -142,9 +153,20 @@ struct ContainerConfig {
   Time created;
 };
 
+/// What a running container has in one network.
+struct NetworkAddress {
+  std::string network, network_id;
+  std::string address, gateway;  // "" = none
+  std::string address6, gateway6;
+  unsigned prefix = 0, prefix6 = 0;
+  std::string mac;
+};
+
 struct Container {
   ContainerConfig config;
   ContainerState state;
+  std::vector<PortSpec> ports;           // published, while it runs: with the real host ports
+  std::vector<NetworkAddress> networks;  // while it runs
   std::string name() const { return config.request.name; }
 };
 

@@ -29,12 +29,23 @@ Error not_built(std::string what, std::string hint) {
 bool is_container_mode(std::string_view mode) { return mode.starts_with("container:") && mode.size() > 10; }
 
 void check_network(const CreateRequest& r) {
-  if (r.network == "none" || r.network == "host" || is_container_mode(r.network)) return;
+  if (r.network == "none" || r.network == "host" || r.network == "bridge" || is_container_mode(r.network)) return;
   if (r.network.starts_with("container:")) throw bad("--network", r.network, "the container's name is missing");
-  throw error(ErrorCode::unsupported, "network {} is not built yet: there are none, host and container:NAME",
-              quoted(r.network.empty() ? "bridge" : r.network))
+  throw error(ErrorCode::unsupported, "network {} is not built yet: there are bridge, none, host and container:NAME",
+              quoted(r.network))
       .with_id("E-NETWORK-UNSUPPORTED")
       .with_hint("--network none isolates, --network host shares the host's network");
+}
+
+void check_ports(const CreateRequest& r) {
+  for (const auto& text : r.publish) parse_publish(text);
+  if (r.publish.empty() && !r.publish_all) return;
+  std::string option = r.publish.empty() ? "--publish-all" : "--publish " + r.publish.front();
+  std::string network = "--network " + r.network;
+  if (r.network == "none")
+    throw conflict(option, network, "without a network nothing can be reached").with_hint("add --network bridge");
+  if (r.network == "host") throw conflict(option, network, "its programs listen on the host's ports themselves");
+  if (is_container_mode(r.network)) throw conflict(option, network, "that container publishes");
 }
 
 void check_mode(std::string_view option, const std::string& mode, std::initializer_list<std::string_view> words,
@@ -235,7 +246,7 @@ void check_no_isolation(const CreateRequest& r) {
   if (!r.devices.empty()) refuse("--device");
   if (!r.cap_add.empty() || !r.cap_drop.empty()) refuse("--cap-add or --cap-drop");
   if (!r.hostname.empty()) refuse("--hostname");
-  if (is_container_mode(r.network)) refuse("--network " + r.network);
+  if (r.network != "none" && r.network != "host") refuse("--network " + r.network);
 }
 
 }  // namespace
@@ -245,6 +256,7 @@ void validate(const CreateRequest& r) {
   if (!r.name.empty()) check_name("container", r.name);
   check_process(r);
   check_modes(r);
+  check_ports(r);
   check_hostname(r);
   check_name_service(r);
   check_mounts(r);

@@ -161,7 +161,8 @@ TEST(PlanTable, KnowsWhatNetworksMay) {
                                       "own4 " + b + " 10.1.0.0-10.1.255.255"}));
   open.isolated = true;
   open.masquerade = false;
-  EXPECT_EQ(texts(bridge_elements(names, open, 0)), (std::vector<std::string>{"bridges " + a, "own4 " + a + " 10.0.0.0-10.0.255.255"}));
+  EXPECT_EQ(texts(bridge_elements(names, open, 0)),
+            (std::vector<std::string>{"bridges " + a, "own4 " + a + " 10.0.0.0-10.0.255.255"}));
 }
 
 TEST(PlanTable, PublishesAtTheFirstNetworkThatLeadsOut) {

@@ -38,6 +38,8 @@ struct PrepareRequest {
   std::vector<std::string> groups;  // --group-add, likewise
   bool init = false;                // servin-init stays as PID 1 and reaps
   bool dev_defaults = true;
+  /// The network namespace that the spec names was made for this container: its settings are the container's own.
+  bool own_network = false;
   /// Processes whose /proc/PID paths the spec names. They must be the same ones when the paths are opened.
   std::vector<ProcessId> donors;
 };

@@ -9,6 +9,7 @@ import pathlib
 import re
 import shutil
 import signal
+import socket
 import sqlite3
 import tarfile
 
@@ -60,7 +61,9 @@ simple("E-FORMAT-INVALID", "ls", "--format", "{{.Nmaes}}", names="Nmaes")
 simple("E-NO-TERMINAL", "run", "-it", "base", "true", names="terminal")
 simple("E-FILE-NOT-FOUND", "load", "-i", "/no/such/file")
 simple("E-NO-ISOLATION", "run", "--isolation", "none", "--memory", "64m", "base", "true", names="memory")
-simple("E-NETWORK-UNSUPPORTED", "run", "--network", "bridge", "base", "true", names="bridge")
+simple("E-NETWORK-UNSUPPORTED", "run", "--network", "mine", "base", "true", names="mine")
+simple("E-PROTOCOL", "run", "--network", "bridge", "-p", "9000:9000/sctp", "base", "true", names="sctp")  # the test hosts' kernels have none
+simple("E-HOST-ADDRESS", "run", "--network", "bridge", "-p", "203.0.113.9:8080:80", "base", "true", names="203.0.113.9")
 simple("E-MOUNT-SOURCE-MISSING", "run", "--mount", "type=bind,source=/no/such,target=/x", "base", "true", names="/no/such")
 simple("E-VOLUME-SIZE", "volume", "create", "--opt", "size=1g", names="1g")
 simple("E-DEVICE-NOT-FOUND", "run", "--device", "/dev/nosuch", "base", "true", names="/dev/nosuch")
@@ -342,6 +345,35 @@ def not_root(e):
     shutil.copy(PROGRAM, program)
     argv = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", program, "--root", f"{e.dir}/theirs", "ls"]
     return e.run(argv=argv, cwd="/"), "root"
+
+
+@provokes("E-PORT-BUSY")
+def port_busy(e):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        return e.run("run", "--network", "bridge", "-p", f"{port}:80", "base", "true"), f"pid {os.getpid()}"
+
+
+@provokes("E-PORT-NOT-PUBLISHED")
+def port_not_published(e):
+    e.ok("run", "-d", "--name", "quiet", "--network", "bridge", "base", "sleep", "1000")
+    return ["port", "quiet", "80"], "80/tcp"
+
+
+@provokes("E-SUBNET-USED")
+def subnet_used(e):
+    e.ok("run", "--name", "stopped", "--network", "bridge", "base", "true")
+    e.wait_for("the bridge to go", lambda: not e.leftovers())
+    subnet = pathlib.Path(f"{e.root}/networks/bridge").read_text().strip()
+    script = 'ip link set lo up && ip address add "$0" dev lo && exec "$@"'
+    argv = ["unshare", "-n", "sh", "-c", script, subnet, *e.argv("run", "--rm", "--network", "bridge", "base", "true")]
+    return e.run(argv=argv), subnet
+
+
+@provokes("E-SUBNET-FULL")
+def subnet_full(e):
+    script = 'ip link set lo up && ip address add 10.208.0.1/12 dev lo && exec "$@"'
+    return e.run(argv=["unshare", "-n", "sh", "-c", script, "sh", *e.argv("run", "--rm", "--network", "bridge", "base", "true")]), "10.208.0.0/12"
 
 
 @provokes("E-INSTALL-BROKEN")

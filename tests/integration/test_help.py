@@ -61,7 +61,7 @@ def test_generated_pages_are_in_the_tree(module_engine, source):
 
 def test_what_waits_is_not_listed(module_engine):
     text = module_engine.ok("help", "--reference").out + module_engine.ok("help").out
-    for word in ("--publish-all", "--gpus", "network create", "servin compose"):
+    for word in ("--health-cmd", "--gpus", "network create", "servin compose"):
         assert word not in text
 
 
@@ -99,7 +99,7 @@ def test_examples_work(module_engine, images, source):
         if any(part in line for part in NOT_RUN):
             continue
         before = ["servin rm -f web db www later >/dev/null 2>&1", "servin volume create data >/dev/null",
-                  "servin run -d --name web base sh -c 'mkdir -p /tmp; sleep 1000' >/dev/null", "servin tag base old", "servin tag base myapp:dev"]
+                  "servin run -d --name web -p 80 base sh -c 'mkdir -p /tmp; sleep 1000' >/dev/null", "servin tag base old", "servin tag base myapp:dev"]
         if "unpause" in line:
             before.append("servin pause web >/dev/null")
         if "start web" in line:

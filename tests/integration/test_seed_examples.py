@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The example commands of the documents that the product grew from, as they stand there. Those that publish ports wait
-for the networks: until then they end with an error that says so."""
+"""The example commands of the documents that the product grew from, as they stand there."""
 import shlex
 import shutil
+import urllib.error
+import urllib.request
 
 import pytest
 
@@ -73,10 +74,18 @@ def test_options_behind_the_image(seeds):
     seeds.ok("rm", "db", "webserver")
 
 
-def test_ports_wait_for_the_networks(seeds):
-    for line in ("run --name webserver --publish 8080:80 alpine httpd -f -p 80", "run nginx -p 80:80"):
-        result = seeds.fails(*shlex.split(line), code=125, match="--publish")
-        assert "not built yet" in result.err and result.out == ""
+def test_published_ports(seeds):
+    server = seeds.popen(*shlex.split("run --name webserver --publish 8080:80 alpine httpd -f -p 80"))
+    seeds.wait_for("the web server", lambda: "0.0.0.0:8080" in seeds.run("port", "webserver").out)
+    seeds.wait_for("its port", lambda: ":0050 " in seeds.run("exec", "webserver", "cat", "/proc/net/tcp", "/proc/net/tcp6").out)
+    with pytest.raises(urllib.error.HTTPError) as answer:
+        urllib.request.urlopen("http://127.0.0.1:8080/nothing", timeout=10)
+    assert answer.value.code == 404
+    seeds.ok("rm", "-f", "webserver")
+    assert server.wait(30) != 0
+    seeds.ok(*shlex.split("create --name front alpine -p 80:80"))
+    assert seeds.inspect("front")["HostConfig"]["PortBindings"] == {"80/tcp": [{"HostIp": "", "HostPort": "80"}]}
+    seeds.ok("rm", "front")
 
 
 @pytest.mark.parametrize("verb", ["enable", "start", "status", "stop", "config"])

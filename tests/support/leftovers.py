@@ -8,6 +8,8 @@ import signal
 import subprocess
 import time
 
+from support import netfilter
+
 CGROUPS = "/sys/fs/cgroup"
 MNT_DETACH = 2
 
@@ -73,7 +75,9 @@ def processes_in(cgroups):
 
 
 def links_of(tag):
-    return [name for name in os.listdir("/sys/class/net") if tag[:6] in name]
+    """Network links that say that they are of the engine (their alias), and its nftables table."""
+    links = [name for name in os.listdir("/sys/class/net") if _read(f"/sys/class/net/{name}/ifalias").startswith(f"servin {tag} ".encode())]
+    return links + [f"nftables table {name}" for name in netfilter.tables() if name == f"servin-{tag}"]
 
 
 def loops_under(base):

@@ -221,7 +221,8 @@ Engine::Created LocalEngine::create(const CreateRequest& request) {
   images_.sweep();
   Making making = make(request, true);
   // Bad sources, capabilities and limits are told now and not at the first start.
-  auto prepared = runtime_for(making.config.request.isolation).prepare(prepare_request(making.config, making.root));
+  auto prepared =
+      runtime_for(making.config.request.isolation).prepare(prepare_request(making.config, making.root, nullptr));
   sync_path(paths_.container(making.config.id));
   db_.complete_container(making.config.id);
   making.undo->commit();

@@ -41,6 +41,7 @@ void LocalEngine::tidy(const std::string& id) {
   if (!row) {
     // Removed meanwhile, or its command dropped the record and was killed before it could tell the shim.
     end_leftovers(id, Isolation::namespaces);
+    networks_.forget(id);
     snapshotter_.discard(id);
     remove_tree(run_dir(id));
   }

@@ -5,6 +5,7 @@
 #include "base/id.h"
 #include "base/strings.h"
 #include "engine/local/local.h"
+#include "engine/options.h"
 #include "runtime/defaults.h"
 
 namespace servin::engine {
@@ -111,6 +112,19 @@ std::string isolation_text(Isolation isolation) {
   return isolation == Isolation::vm ? "vm" : isolation == Isolation::none ? "none" : "namespace";
 }
 
+/// As asked for; NetworkSettings.Ports has what it became.
+ordered_json bindings_json(const CreateRequest& r) {
+  ordered_json bindings = ordered_json::object();
+  for (const auto& text : r.publish)
+    for (const auto& p : parse_publish(text)) {
+      std::string key = fmt::format("{}/{}", p.container_port, p.protocol);
+      std::string port = p.host_port == 0 ? "" : std::to_string(p.host_port);
+      if (!bindings.contains(key)) bindings[key] = ordered_json::array();
+      bindings[key].push_back({{"HostIp", p.host_ip}, {"HostPort", port}});
+    }
+  return bindings;
+}
+
 ordered_json host_config(const ContainerConfig& c) {
   const CreateRequest& r = c.request;
   bool open_paths = r.privileged;
@@ -118,7 +132,7 @@ ordered_json host_config(const ContainerConfig& c) {
   ordered_json j = {{"Binds", binds_json(r)},
                     {"LogConfig", {{"Type", r.log_driver}, {"Config", map(r.log_options)}}},
                     {"NetworkMode", r.network},
-                    {"PortBindings", ordered_json::object()},
+                    {"PortBindings", bindings_json(r)},
                     {"RestartPolicy", {{"Name", "no"}, {"MaximumRetryCount", 0}}},
                     {"AutoRemove", r.auto_remove},
                     {"VolumesFrom", array_or_null(r.volumes_from)},
@@ -134,7 +148,7 @@ ordered_json host_config(const ContainerConfig& c) {
                     {"OomScoreAdj", r.oom_score_adj.value_or(0)},
                     {"PidMode", r.pid_mode},
                     {"Privileged", r.privileged},
-                    {"PublishAllPorts", false},
+                    {"PublishAllPorts", r.publish_all},
                     {"ReadonlyRootfs", r.read_only},
                     {"SecurityOpt", array_or_null(r.security_opt)},
                     {"Tmpfs", tmpfs_json(r)},
@@ -208,11 +222,43 @@ ordered_json config_json(const ContainerConfig& c) {
   return j;
 }
 
-ordered_json network_json(const ContainerConfig& c) {
+ordered_json ports_json(const Container& container) {
+  ordered_json ports = ordered_json::object();
+  for (const auto& exposed : container.config.exposed_ports) ports[exposed] = nullptr;
+  for (const auto& p : container.ports) {
+    std::string key = fmt::format("{}/{}", p.container_port, p.protocol), port = std::to_string(p.host_port);
+    if (ports[key].is_null()) ports[key] = ordered_json::array();
+    // Every address is one of each family.
+    for (const auto& ip : p.host_ip.empty() ? std::vector<std::string>{"0.0.0.0", "::"} : std::vector{p.host_ip})
+      ports[key].push_back({{"HostIp", ip}, {"HostPort", port}});
+  }
+  return ports;
+}
+
+ordered_json address_json(const NetworkAddress& n) {
+  return {{"NetworkID", n.network_id},
+          {"MacAddress", n.mac},
+          {"Gateway", n.gateway},
+          {"IPAddress", n.address},
+          {"IPPrefixLen", n.prefix},
+          {"IPv6Gateway", n.gateway6},
+          {"GlobalIPv6Address", n.address6},
+          {"GlobalIPv6PrefixLen", n.prefix6}};
+}
+
+ordered_json network_json(const Container& container) {
+  const ContainerConfig& c = container.config;
   ordered_json networks = ordered_json::object();
   if (c.request.network == "none" || c.request.network == "host")
     networks[c.request.network] = {{"IPAddress", ""}, {"Gateway", ""}, {"MacAddress", ""}, {"IPPrefixLen", 0}};
-  return {{"Ports", ordered_json::object()}, {"IPAddress", ""}, {"Gateway", ""}, {"Networks", networks}};
+  NetworkAddress first;
+  if (!container.networks.empty()) first = container.networks[0];
+  for (const auto& n : container.networks) networks[n.network] = address_json(n);
+  return {{"Ports", ports_json(container)},
+          {"IPAddress", first.address},
+          {"Gateway", first.gateway},
+          {"MacAddress", first.mac},
+          {"Networks", networks}};
 }
 
 }  // namespace
@@ -252,7 +298,7 @@ std::string LocalEngine::inspect_json(const std::string& name, bool with_size) {
   }
   j["Mounts"] = mounts_json(c, paths_.volumes());
   j["Config"] = config_json(c);
-  j["NetworkSettings"] = network_json(c);
+  j["NetworkSettings"] = network_json(container);
   return dump(j);
 }
 

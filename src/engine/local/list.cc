@@ -74,6 +74,13 @@ bool is_of_image(const ContainerConfig& config, const std::string& text) {
   }
 }
 
+bool publishes(const Container& c, const std::string& wanted) {
+  return std::any_of(c.ports.begin(), c.ports.end(), [&](const PortSpec& p) {
+    std::string inside = std::to_string(p.container_port);
+    return wanted == inside || wanted == inside + "/" + p.protocol;
+  });
+}
+
 bool matches_one(const Container& c, const std::string& key, const Values& values) {
   const ContainerConfig& config = c.config;
   if (key == "id") return any(values, [&](const std::string& v) { return config.id.starts_with(v); });
@@ -86,7 +93,7 @@ bool matches_one(const Container& c, const std::string& key, const Values& value
   if (key == "health") return any(values, [&](const std::string& v) { return v == "none"; });
   if (key == "is-task") return any(values, [&](const std::string& v) { return !parse_bool_filter(key, v); });
   if (key == "expose") return any(values, [&](const std::string& v) { return has_port(config, v); });
-  if (key == "publish") return false;  // nothing is published without a network of its own
+  if (key == "publish") return any(values, [&](const std::string& v) { return publishes(c, v); });
   if (key == "exited")
     return any(values, [&](const std::string& v) {
       return parse_exit(v) == c.state.exit_code && c.state.status == Status::exited;
@@ -124,6 +131,7 @@ std::vector<Container> LocalEngine::list(const ContainerFilter& filter) {
       if (!all && state.status != Status::running && state.status != Status::paused) continue;
       Container container = load_container(row);
       container.state = std::move(state);
+      load_networks(container);
       if (matches(container, filters)) result.push_back(std::move(container));
     } catch (const Error& e) {
       if (e.code() == ErrorCode::invalid_argument) throw;  // of a filter
@@ -150,6 +158,7 @@ Container LocalEngine::inspect(const std::string& text) {
   if (!settle_if_needed(row, state)) throw no_such_container(text);
   Container container = load_container(row);
   container.state = std::move(state);
+  load_networks(container);
   return container;
 }
 

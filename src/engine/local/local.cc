@@ -6,7 +6,11 @@
 namespace servin::engine {
 
 LocalEngine::LocalEngine(Paths paths)
-    : paths_(std::move(paths)), db_(paths_), snapshotter_(paths_), images_(paths_, db_, snapshotter_) {
+    : paths_(std::move(paths)),
+      db_(paths_),
+      snapshotter_(paths_),
+      images_(paths_, db_, snapshotter_),
+      networks_(paths_, [this](const std::string& id) { return db_.container(id).has_value(); }) {
   images_.keep_used([this](const std::set<std::string>& images) {
     std::vector<std::string> chains;
     for (const auto& row : db_.containers()) {

@@ -15,6 +15,7 @@
 #include "base/paths.h"
 #include "base/rollback.h"
 #include "engine/engine.h"
+#include "engine/local/networks.h"
 #include "engine/local/spec_parts.h"
 #include "image/store.h"
 #include "os/file.h"
@@ -97,6 +98,8 @@ class LocalEngine : public Engine {
   // lookup.cc
   Row find(const std::string& text);
   Container load_container(const Row& row);
+  /// Its networks and ports, of a running one.
+  void load_networks(Container& container);
   FileLock lock(const Row& row);
   std::optional<FileLock> try_lock(const Row& row);
   struct Locked {
@@ -137,7 +140,9 @@ class LocalEngine : public Engine {
   Making make(const CreateRequest& request, bool durable);
 
   // spec.cc
-  runtime::PrepareRequest prepare_request(const ContainerConfig& config, const rootfs::RootMount& root);
+  /// `joined`: its network; nothing when it has none of the engine's, or does not start yet.
+  runtime::PrepareRequest prepare_request(const ContainerConfig& config, const rootfs::RootMount& root,
+                                          const Networks::Joined* joined);
   /// The network, pid, ipc, uts modes that name another container: its first process.
   ProcessId running_process(const std::string& container, std::string_view option);
 
@@ -222,6 +227,7 @@ class LocalEngine : public Engine {
   state::Database db_;
   rootfs::OverlaySnapshotter snapshotter_;
   image::ImageStore images_;
+  Networks networks_;
   std::unique_ptr<runtime::Runtime> namespaces_;
   std::unique_ptr<runtime::Runtime> host_;
 };

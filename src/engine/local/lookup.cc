@@ -40,6 +40,14 @@ Container LocalEngine::load_container(const Row& row) {
   return c;
 }
 
+void LocalEngine::load_networks(Container& container) {
+  if (container.state.status != Status::running && container.state.status != Status::paused) return;
+  auto attachment = networks_.attachment(container.config.id);
+  if (!attachment) return;
+  container.ports = shown_ports(*attachment);
+  container.networks = shown_networks(*attachment);
+}
+
 FileLock LocalEngine::lock(const Row& row) {
   std::string dir = run_dir(row.id);
   for (int attempt = 0;; ++attempt) {

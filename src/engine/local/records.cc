@@ -95,7 +95,8 @@ void fields(CreateRequest& c, F f) {
   f("hostname", c.hostname), f("domainname", c.domainname), f("labels", c.labels), f("annotations", c.annotations);
   f("tty", c.tty), f("open_stdin", c.open_stdin), f("auto_remove", c.auto_remove), f("init", c.init);
   f("stop_signal", c.stop_signal), f("stop_timeout", c.stop_timeout), f("isolation", c.isolation);
-  f("network", c.network), f("pid_mode", c.pid_mode), f("ipc_mode", c.ipc_mode), f("uts_mode", c.uts_mode);
+  f("network", c.network), f("publish", c.publish), f("publish_all", c.publish_all), f("pid_mode", c.pid_mode),
+      f("ipc_mode", c.ipc_mode), f("uts_mode", c.uts_mode);
   f("cgroupns_mode", c.cgroupns_mode), f("userns_mode", c.userns_mode), f("extra_hosts", c.extra_hosts);
   f("dns", c.dns), f("dns_search", c.dns_search), f("dns_options", c.dns_options), f("volumes_from", c.volumes_from);
   f("mounts", c.mounts), f("devices", c.devices), f("device_cgroup_rules", c.device_cgroup_rules);

@@ -30,6 +30,7 @@ void LocalEngine::remove_settled(const Row& row, bool volumes) {
     db_.set_last_state(row.id, to_json(removing), false);
   }
   end_leftovers(row);
+  networks_.forget(row.id);
   snapshotter_.discard(row.id);
   EventRecord news = row_event(row, "destroy");
   std::vector<std::string> anonymous;

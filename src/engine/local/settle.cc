@@ -137,11 +137,13 @@ bool LocalEngine::needs_settling(const Row& row, const ContainerState& state) {
 void LocalEngine::end_leftovers(const Row& row) {
   std::string plan = end_processes(row.id);
   if (!plan.empty()) runtime_for(isolation_of(row)).clean_up(plan);
+  networks_.leave(row.id);
 }
 
 void LocalEngine::end_leftovers(const std::string& id, Isolation isolation) {
   std::string plan = end_processes(id);
   if (!plan.empty()) runtime_for(isolation).clean_up(plan);
+  networks_.leave(id);
 }
 
 /// Returns the launch plan.
@@ -167,6 +169,7 @@ void LocalEngine::drop_orphans() {
     if (known.count(id) == 0) drop_orphan(id);
   for (const auto& id : stored)
     if (known.count(id) == 0 && !path_exists(run_dir(id))) snapshotter_.discard(id);
+  networks_.sweep([&](const std::string& id) { return known.count(id) > 0 || path_exists(run_dir(id)); });
 }
 
 void LocalEngine::drop_orphan(const std::string& id) {

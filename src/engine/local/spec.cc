@@ -115,6 +115,15 @@ oci::SpecProcess spec_process(const ContainerConfig& config, const SecurityOptio
   return p;
 }
 
+/// The namespace is open here; this process waits for the start, so its descriptor is there as long as it is needed.
+void join_network(const Fd& space, runtime::PrepareRequest& request) {
+  ProcessId self = this_process();
+  for (auto& n : request.spec.namespaces)
+    if (n.type == "network") n.path = fmt::format("/proc/{}/fd/{}", self.pid, space.get());
+  request.donors.push_back(self);
+  request.own_network = true;
+}
+
 }  // namespace
 
 ProcessId LocalEngine::running_process(const std::string& container, std::string_view option) {
@@ -128,7 +137,8 @@ ProcessId LocalEngine::running_process(const std::string& container, std::string
   return status->process;
 }
 
-runtime::PrepareRequest LocalEngine::prepare_request(const ContainerConfig& config, const rootfs::RootMount& root) {
+runtime::PrepareRequest LocalEngine::prepare_request(const ContainerConfig& config, const rootfs::RootMount& root,
+                                                     const Networks::Joined* network) {
   const CreateRequest& r = config.request;
   SecurityOptions security = security_options(r);
   runtime::PrepareRequest request;
@@ -150,6 +160,7 @@ runtime::PrepareRequest LocalEngine::prepare_request(const ContainerConfig& conf
     return process;
   };
   spec.namespaces = runtime::spec_namespaces(namespace_paths(r, joined));
+  if (network != nullptr) join_network(network->space, request);
   spec.cgroups_path = (r.cgroup_parent.empty() ? "/servin-" + paths_.tag : r.cgroup_parent) + "/" + config.id;
   spec.resources = spec_resources(r);
   add_devices(spec, r);
@@ -174,7 +185,13 @@ runtime::PrepareRequest LocalEngine::prepare_request(const ContainerConfig& conf
     // From the record, not from the file: that one belongs to the other container.
     if (r.hostname.empty()) spec.hostname = load_container(other).config.request.hostname;
   }
-  write_network_files(config, files, donor);
+  NetworkView view;
+  if (network != nullptr)
+    view = network->view;
+  else if (Networks::is_one(r.network))
+    view.host_addresses = networks_.host_addresses();
+  bool resolver = write_network_files(config, files, donor, view);
+  if (resolver && network != nullptr) networks_.ensure_resolver(*network);
   return request;
 }
 

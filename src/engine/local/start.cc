@@ -35,6 +35,15 @@ bool ends_with_its_command(const ContainerConfig& config, const AttachRequest* a
          config.anonymous_volumes.empty() && (r.network == "none" || r.network == "host");
 }
 
+void put_ports(const Networks::Joined& network, shim::SpawnRequest& spawn) {
+  for (const auto& h : network.attached.held) {
+    spawn.port_sockets.push_back(&h.socket);
+    bool carried = h.protocol != network::Protocol::sctp;
+    spawn.port_targets.push_back(
+        carried ? fmt::format("{} {} {}", network::protocol_name(h.protocol), h.target.text(), h.target_port) : "");
+  }
+}
+
 /// As docker: not found, not executable, or the engine's own failure.
 int start_exit_code(const Error& e) {
   return e.id() == "E-COMMAND-NOT-FOUND" ? 127 : e.id() == "E-COMMAND-NOT-EXECUTABLE" ? 126 : 128;
@@ -86,7 +95,13 @@ std::unique_ptr<Attachment> LocalEngine::launch(const ContainerConfig& config, c
   const CreateRequest& r = config.request;
   auto root = snapshotter_.mount_of(config.id, config.chain_ids, r.auto_remove);
   auto volumes = mount_volumes(config);
-  auto prepared = runtime_for(r.isolation).prepare(prepare_request(config, root));
+  Rollback undo;
+  std::optional<Networks::Joined> network;
+  if (Networks::is_one(r.network)) {
+    undo.add([&] { networks_.leave(config.id); });
+    network = networks_.join(config);
+  }
+  auto prepared = runtime_for(r.isolation).prepare(prepare_request(config, root, network ? &*network : nullptr));
   warnings.insert(warnings.end(), prepared.warnings.begin(), prepared.warnings.end());
   shim::SpawnRequest spawn;
   spawn.id = config.id;
@@ -107,6 +122,7 @@ std::unique_ptr<Attachment> LocalEngine::launch(const ContainerConfig& config, c
   spawn.events.before = std::move(news);
   if (attach != nullptr) spawn.events.before += event_line(now(), "container", "attach", config.id, members);
   spawn.events.members = members;
+  if (network) put_ports(*network, spawn);
   spawn.after_exit = hidden_verb("__cleanup", config.id);
   if (!r.auto_remove) spawn.after_start = hidden_verb("__persist", config.id);
   bool short_way = volumes.empty() && ends_with_its_command(config, attach);
@@ -120,6 +136,7 @@ std::unique_ptr<Attachment> LocalEngine::launch(const ContainerConfig& config, c
       throw;
     }
   }();
+  undo.commit();
   mark_volumes_used(config);
   if (attach == nullptr) return nullptr;
   if (!short_way) return std::make_unique<ShimAttachment>(std::move(client));

@@ -106,7 +106,7 @@ std::uint64_t sysctl_namespace(const std::string& key) {
   return 0;
 }
 
-void plan_sysctls(const oci::RuntimeSpec& spec, LaunchPlan& plan) {
+void plan_sysctls(const oci::RuntimeSpec& spec, bool own_network, LaunchPlan& plan) {
   for (const auto& [written, value] : spec.sysctl) {
     // "net/ipv4/conf/eth0.1/x" and "net.ipv4.x": whichever separator comes first is the separator.
     std::string key = written;
@@ -122,7 +122,8 @@ void plan_sysctls(const oci::RuntimeSpec& spec, LaunchPlan& plan) {
       throw error(ErrorCode::invalid_argument, "sysctl {} does not belong to one container", quoted(written))
           .with_id("E-SYSCTL-REFUSED")
           .with_hint("set it on the host with sysctl -w");
-    if (!plan.new_namespace(owner))
+    bool own = plan.new_namespace(owner) || (own_network && owner == CLONE_NEWNET);
+    if (!own)
       throw error(ErrorCode::conflict, "sysctl {} would change the host or another container", quoted(written))
           .with_id("E-SYSCTL-REFUSED")
           .with_hint("give the container a namespace of its own for it");
@@ -241,7 +242,7 @@ Planned plan(const PrepareRequest& request, const HostFacts& facts) {
   plan_rootfs(request, out.plan);
   plan_mounts(request, out.plan);
   plan_devices(request.spec, out.plan);
-  plan_sysctls(request.spec, out.plan);
+  plan_sysctls(request.spec, request.own_network, out.plan);
   plan_process(request, facts, out.plan);
   plan_rlimits(request.spec, facts, out);
   plan_oom_score(request.spec, facts, out);

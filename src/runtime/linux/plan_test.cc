@@ -313,6 +313,8 @@ TEST(Plan, Sysctls) {
   EXPECT_EQ(refused([&] { plan(q, facts_v1()); }).id(), "E-SYSCTL-REFUSED");
   q.spec.namespaces = spec_namespaces({{"mount", ""}, {"network", "/proc/1/ns/net"}});
   EXPECT_EQ(refused([&] { plan(q, facts_v1()); }).id(), "E-SYSCTL-REFUSED");
+  q.own_network = true;
+  EXPECT_EQ(plan(q, facts_v1()).plan.sysctls.size(), 1U) << "made for this container";
 }
 
 TEST(Plan, LimitsAreReducedWithoutSysResource) {
