@@ -75,9 +75,12 @@ def processes_in(cgroups):
 
 
 def links_of(tag):
-    """Network links that say that they are of the engine (their alias), and its nftables table."""
-    links = [name for name in os.listdir("/sys/class/net") if _read(f"/sys/class/net/{name}/ifalias").startswith(f"servin {tag} ".encode())]
-    return links + [f"nftables table {name}" for name in netfilter.tables() if name == f"servin-{tag}"]
+    """Network links that say that they are of the engine: their alias."""
+    return [name for name in os.listdir("/sys/class/net") if _read(f"/sys/class/net/{name}/ifalias").startswith(f"servin {tag} ".encode())]
+
+
+def tables_of(tag):
+    return [name for name in netfilter.tables() if name == f"servin-{tag}"]
 
 
 def loops_under(base):
@@ -105,6 +108,7 @@ def find(base, tag):
     pids = set(processes_naming(base)) | set(processes_in(groups))
     lines += [f"process {describe_process(pid)}" for pid in sorted(pids)]
     lines += [f"network link {name}" for name in links_of(tag)]
+    lines += [f"nftables table {name}" for name in tables_of(tag)]
     lines += [f"loop device {name}" for name in loops_under(base)]
     return lines
 
@@ -145,3 +149,7 @@ def remove(base, tag):
         libc.umount2(os.fsencode(point), MNT_DETACH)
     for device in loops_under(base):
         subprocess.run(["losetup", "-d", device], check=False, stdin=subprocess.DEVNULL)
+    for link in links_of(tag):
+        subprocess.run(["ip", "link", "del", link], check=False, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    for table in tables_of(tag):
+        netfilter.delete_table(table)

@@ -9,6 +9,7 @@ NETLINK_NETFILTER, NLM_F_REQUEST, NLM_F_ACK, NLM_F_DUMP = 12, 1, 4, 0x300
 NLMSG_ERROR, NLMSG_DONE = 2, 3
 SUBSYSTEM, NEWTABLE, GETTABLE, DELTABLE = 10, 0, 1, 2
 BATCH_BEGIN, BATCH_END = 0x10, 0x11
+UNSPEC, INET = 0, 1
 
 
 def _message(kind, flags, number, resource=0):
@@ -44,8 +45,21 @@ def tables():
 
 def flush_ruleset():
     """What "nft flush ruleset" does."""
+    _delete(UNSPEC, b"")
+
+
+def delete_table(name):
+    """Of family inet."""
+    data = name.encode() + b"\0"
+    _delete(INET, struct.pack("=HH", 4 + len(data), 1) + data + b"\0" * (-len(data) % 4))
+
+
+def _delete(family, attributes):
+    message = bytearray(_message(SUBSYSTEM << 8 | DELTABLE, NLM_F_ACK, 2) + attributes)
+    struct.pack_into("=I", message, 0, len(message))
+    message[16] = family  # unspecified would mean all tables, whatever their names
     with _open() as sock:
-        sock.send(_message(BATCH_BEGIN, 0, 1, SUBSYSTEM) + _message(SUBSYSTEM << 8 | DELTABLE, NLM_F_ACK, 2) + _message(BATCH_END, 0, 3, SUBSYSTEM))
+        sock.send(_message(BATCH_BEGIN, 0, 1, SUBSYSTEM) + bytes(message) + _message(BATCH_END, 0, 3, SUBSYSTEM))
         for kind, body in _messages(sock.recv(1 << 16)):
             error = -struct.unpack_from("=i", body)[0] if kind == NLMSG_ERROR else 0
             if error not in (0, errno.ENOENT):
