@@ -169,6 +169,9 @@ class Pump {
           break;
         case Attachment::Kind::exited:
           result_.oom_killed = event->exit.oom_killed;
+          if (result_.oom_killed)
+            note_ = "container " + o_.name +
+                    " ran out of memory: the kernel killed a process of it; --memory sets the limit";
           end(killed_for_output_ ? End::signalled : End::exited, killed_for_output_ ? 128 + SIGPIPE : event->exit.code);
           break;
         case Attachment::Kind::closed:

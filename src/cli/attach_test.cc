@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/attach.h"
 
-#include <atomic>
 #include <csignal>
 #include <cstdlib>
 #include <deque>
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <semaphore>
 #include <termios.h>
 #include <thread>
 #include <unistd.h>
@@ -33,6 +33,7 @@ class Script : public Attachment {
   void out(std::string bytes) { add({Kind::out, std::move(bytes), {}}); }
   void err(std::string bytes) { add({Kind::err, std::move(bytes), {}}); }
   void exited(int code) { add({Kind::exited, "", {code, false, ""}}); }
+  void out_of_memory() { add({Kind::exited, "", {137, true, ""}}); }
   void lost() { add({Kind::closed, "", {}}); }
 
   const Fd& poll_fd() const override { return pair_.a; }
@@ -59,11 +60,11 @@ class Script : public Attachment {
   }
   void resize(std::uint16_t rows, std::uint16_t columns) override {
     sizes.push_back({rows, columns});
-    size_count = sizes.size();
+    size_seen.release();
   }
   void signal(int number) override {
     signals.push_back(number);
-    signal_count = signals.size();
+    signal_seen.release();
     if (number == end_on_) exited(128 + number);
   }
 
@@ -71,7 +72,7 @@ class Script : public Attachment {
   bool closed = false;
   std::vector<WindowSize> sizes;
   std::vector<int> signals;
-  std::atomic<std::size_t> size_count = 0, signal_count = 0;  // for other threads
+  std::counting_semaphore<> size_seen{0}, signal_seen{0};  // for other threads
   int refuse_ = 0;
   int end_on_ = 0;
   bool exit_at_end_ = false;
@@ -112,6 +113,14 @@ TEST(Pump, StreamsStayApartAndTheCodeComesBack) {
   EXPECT_EQ(pump(script, s.options()), 42);
   EXPECT_EQ(s.all(s.out), std::string("one\na\0b", 7));
   EXPECT_EQ(s.all(s.err), "two\n");
+}
+
+TEST(Pump, AnEndByLackOfMemoryIsSaid) {
+  Streams s;
+  Script script;
+  script.out_of_memory();
+  EXPECT_EQ(pump(script, s.options()), 137);
+  EXPECT_NE(s.all(s.err).find("container web ran out of memory"), std::string::npos);
 }
 
 TEST(Pump, ALostConnectionIsAnError) {
@@ -195,7 +204,7 @@ TEST(Pump, TheThirdInterruptLeaves) {
   std::thread impatient([&] {
     // Each is sent when the one before has arrived: signals do not queue.
     for (std::size_t i = 0; i < 3; ++i) {
-      for (int n = 0; n < 6000 && script.signal_count < i; ++n) ::usleep(10'000);
+      if (i > 0) script.signal_seen.acquire();
       ::pthread_kill(self, SIGINT);
     }
   });
@@ -241,11 +250,6 @@ struct Pty {
     slave = open_file(::ptsname(master.get()), O_RDWR | O_NOCTTY);
     set_window_size(master, {33, 99});
   }
-  bool is_raw() const {
-    termios t{};
-    ::tcgetattr(slave.get(), &t);
-    return (t.c_lflag & ICANON) == 0;
-  }
 };
 
 TEST(Pump, DetachKeysLeaveAndTheTerminalIsAsBefore) {
@@ -257,7 +261,7 @@ TEST(Pump, DetachKeysLeaveAndTheTerminalIsAsBefore) {
   termios before{};
   ::tcgetattr(pty.slave.get(), &before);
   std::thread person([&] {
-    for (int n = 0; n < 6000 && !pty.is_raw(); ++n) ::usleep(10'000);
+    script.size_seen.acquire();  // the first size is told when the terminal is raw
     write_all(pty.master, "ab\x10y\x03\x10\x11never", "terminal");
   });
   PumpResult r = pump_attachment(script, o);
@@ -283,10 +287,10 @@ TEST(Pump, ResizesFollowTheTerminal) {
   o.in = o.out = o.err = pty.slave.get();
   pthread_t self = ::pthread_self();
   std::thread person([&] {
-    for (int n = 0; n < 6000 && !pty.is_raw(); ++n) ::usleep(10'000);
+    script.size_seen.acquire();  // the first size is told when the terminal is raw
     set_window_size(pty.master, {20, 50});
     ::pthread_kill(self, SIGWINCH);  // no controlling terminal here: the kernel sends none
-    for (int n = 0; n < 6000 && script.size_count < 2; ++n) ::usleep(10'000);
+    script.size_seen.acquire();
     write_all(pty.master, "q", "terminal");
   });
   PumpResult r = pump_attachment(script, o);

@@ -299,7 +299,12 @@ void Supervisor::record_exit() {
 
 void Supervisor::write_events() {
   if (request_.events.path.empty()) return;
-  const std::string& members = request_.events.members;
+  std::string members = request_.events.members;
+  try {
+    members = read_file(request_.run_dir + "/" + event_members_name).value_or(members);  // it has another name since
+  } catch (const Error&) {
+    // The old name is better than no event.
+  }
   std::string lines;
   if (status_.oom_killed) lines = event_line(status_.finished, "container", "oom", request_.id, members);
   std::int64_t seconds = (exit_time_ - start_time_) / (1000 * millisecond);

@@ -161,3 +161,83 @@ def test_the_end_of_a_lost_supervisor_is_told_once(engine):
     engine.ok("ps", "-a")
     assert actions(engine) == ["create", "start", "die"]
     assert events(engine)[-1]["Actor"]["Attributes"]["exitCode"] == "255"
+
+
+def told(engine, kind):
+    return [(e["Action"], e["Actor"]["ID"], e["Actor"]["Attributes"]) for e in events(engine, "--filter", f"type={kind}")]
+
+
+def test_images(engine):
+    engine.load("busybox", "oci.tar")
+    identity = engine.ok("image", "inspect", "busybox").json()[0]["Id"]
+    engine.ok("tag", "busybox", "other:1")
+    engine.ok("save", "-o", f"{engine.dir}/saved.tar", "other:1")
+    engine.ok("rmi", "other:1")
+    engine.ok("rmi", "busybox")
+    name = {"name": "busybox:latest"}
+    other = {"name": "other:1"}
+    assert told(engine, "image") == [("load", identity, name), ("tag", identity, other), ("save", identity, other), ("untag", identity, other),
+                                     ("untag", identity, name), ("delete", identity, {"name": identity})]
+    assert actions(engine, "--filter", "image=other:1") == ["tag", "save", "untag"]
+    assert actions(engine, "--filter", f"image={identity}", "--filter", "event=delete") == ["delete"]
+    assert {e["id"] for e in events(engine)} == {identity}
+
+
+def test_images_that_are_imported_and_pruned(engine, images):
+    engine.ok("import", images.path("busybox", "rootfs.tar"), "raw:1")
+    identity = engine.ok("image", "inspect", "raw:1").json()[0]["Id"]
+    engine.ok("image", "prune", "--all", "--dry-run")
+    engine.ok("image", "prune", "--all", "--force")
+    *rest, prune = told(engine, "image")
+    assert rest == [("import", identity, {"name": "raw:1"}), ("untag", identity, {"name": "raw:1"}), ("delete", identity, {"name": identity})]
+    assert prune[:2] == ("prune", "") and int(prune[2]["reclaimed"]) > 100_000
+
+
+def test_volumes(engine):
+    engine.ok("volume", "create", "one")
+    engine.ok("volume", "create", "one")  # nothing new
+    engine.ok("create", "--name", "web", "-v", "two:/x", "-v", "/anonymous", "base", "true")
+    anonymous = next(m["Name"] for m in engine.inspect("web")["Mounts"] if m["Destination"] == "/anonymous")
+    engine.ok("volume", "rm", "one")
+    engine.ok("rm", "-v", "web")
+    engine.ok("volume", "prune", "--all", "--force")
+    local = {"driver": "local"}
+    assert told(engine, "volume") == [("create", "one", local), ("create", "two", local), ("create", anonymous, local), ("destroy", "one", local),
+                                      ("destroy", anonymous, local), ("destroy", "two", local), ("prune", "", {"reclaimed": "0"})]
+    assert actions(engine, "--filter", "volume=one") == ["create", "destroy"]
+    engine.ok("container", "prune", "--force")
+    assert actions(engine, "--filter", "type=container")[-1] == "prune"
+
+
+def test_the_end_has_the_present_name(engine):
+    engine.ok("run", "-d", "--name", "before", "--label", "kind=a", "base", *SLEEP)
+    engine.ok("rename", "before", "after")
+    engine.ok("kill", "after")
+    engine.ok("wait", "after")
+    die = events(engine, "--filter", "event=die")[0]["Actor"]["Attributes"]
+    assert die["name"] == "after" and die["kind"] == "a" and die["exitCode"] == "137"
+    engine.ok("start", "after")
+    engine.ok("rename", "after", "last")
+    engine.ok("rm", "-f", "last")
+    assert [e["Actor"]["Attributes"]["name"] for e in events(engine, "--filter", "event=die")] == ["after", "last"]
+
+
+def test_events_look_for_a_lost_supervisor_themselves(engine):
+    engine.ok("run", "-d", "--name", "web", "base", *SLEEP)
+    process = engine.inspect("web")["State"]["Pid"]
+    end = os.pidfd_open(process)
+    pid = int(open(f"/proc/{process}/status").read().split("PPid:")[1].split()[0])
+    os.kill(pid, signal.SIGKILL)
+    assert select.select([end], [], [], 30)[0]
+    os.close(end)
+    # Not by the first look while what makes the record durable is still at it; nothing but events looks here.
+    engine.wait_for("the news", lambda: actions(engine) == ["create", "start", "die"])
+
+
+def test_out_of_memory(engine):
+    result = engine.run("run", "--name", "eater", "--memory", "24m", "--memory-swap", "24m", "base", "sh", "-c", "x=aaaaaaaaaaaaaaaa; while :; do x=$x$x; done")
+    assert result.code == 137 and "container eater ran out of memory" in result.err
+    assert engine.inspect("eater")["State"]["OOMKilled"] is True
+    assert actions(engine, "--filter", "container=eater") == ["create", "attach", "start", "oom", "die"]
+    quiet = engine.run("run", "--name", "killed", "base", "sh", "-c", "kill -9 $$")
+    assert "memory" not in quiet.err and "oom" not in actions(engine, "--filter", "container=killed")

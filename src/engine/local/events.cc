@@ -6,6 +6,7 @@
 #include "engine/local/event_stream.h"
 #include "engine/local/filters.h"
 #include "engine/local/local.h"
+#include "os/file.h"
 #include "os/journal.h"
 
 namespace servin::engine {
@@ -66,6 +67,8 @@ void LocalEngine::emit(const std::vector<EventRecord>& events) noexcept {
   try {
     std::string lines;
     for (const auto& event : events) lines += event_line(event);
+    // The first command of an engine, or after a reboot, may need no run folder of its own: volume create, load.
+    if (!path_exists(paths_.run)) make_dirs(paths_.run);
     append_lines(paths_.events(), lines);
   } catch (const std::exception&) {  // no memory
   }
@@ -107,6 +110,11 @@ void LocalEngine::emit(const Row& row, const std::string& action, const Attribut
 void LocalEngine::events(const EventRequest& request, const EventSink& sink) {
   check_filter_keys(request.filters, {"container", "event", "image", "label", "network", "scope", "type", "volume"});
   EventStream stream(paths_.events(), request.since || request.until);
+  // The end of a container whose supervisor was killed is told by who sees it first: that may be us.
+  for (const auto& row : db_.containers()) {
+    ContainerState state;
+    settle_if_needed(row, state);
+  }
   bool wanted = true;
   auto visit = [&](const Event& e) {
     if (!wanted || (request.since && e.time < *request.since) || (request.until && e.time > *request.until)) return;

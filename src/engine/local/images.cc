@@ -38,6 +38,21 @@ ImageSummary summarise(const image::Image& image) {
   return s;
 }
 
+/// Of an event; the name "" or an id: it has none (any more).
+std::map<std::string, std::string> named(const std::string& id, const std::string& name) {
+  bool nameless = name.empty() || id == name || id.starts_with("sha256:" + name);
+  return {{"name", nameless ? id : oci::Reference::parse(name).familiar()}};
+}
+
+/// For news about it: what was written when there is none of that name.
+std::string id_of(image::ImageStore& images, const std::string& text) {
+  try {
+    return images.resolve(text).id;
+  } catch (const Error&) {
+    return text;
+  }
+}
+
 // "alpine", "alpine:3.*", "localhost/*": docker's pattern over the familiar name, with or without the tag.
 bool glob(std::string_view pattern, std::string_view text) {
   if (pattern.empty()) return text.empty();
@@ -88,6 +103,8 @@ std::vector<LoadedImage> LocalEngine::load(const Fd& archive, const std::string&
   std::vector<LoadedImage> result;
   for (auto& loaded : image::load(images_, archive, path, options, forward(progress)))
     result.push_back({std::move(loaded.id), std::move(loaded.reference), loaded.existed});
+  for (const auto& loaded : result)
+    emit("image", request.name.empty() ? "load" : "import", loaded.id, named(loaded.id, loaded.reference));
   return result;
 }
 
@@ -95,6 +112,10 @@ void LocalEngine::save(const std::vector<std::string>& images, SaveFormat format
                        const ProgressSink& progress) {
   auto form = format == SaveFormat::oci_archive ? image::SaveForm::oci_archive : image::SaveForm::docker_archive;
   image::save(images_, images, form, out, "the archive", forward(progress));
+  for (const auto& name : images) {
+    std::string id = id_of(images_, name);
+    emit("image", "save", id, named(id, name));
+  }
 }
 
 std::vector<ImageSummary> LocalEngine::list_images(const ImageFilter& filter) {
@@ -139,7 +160,11 @@ ImageDetail LocalEngine::inspect_image(const std::string& text) {
   return detail;
 }
 
-void LocalEngine::tag(const std::string& image, const std::string& reference) { images_.tag(image, reference); }
+void LocalEngine::tag(const std::string& image, const std::string& reference) {
+  images_.tag(image, reference);
+  std::string id = id_of(images_, reference);
+  emit("image", "tag", id, named(id, reference));
+}
 
 std::vector<std::string> LocalEngine::mounting_image(const std::string& image_id) {
   std::vector<std::string> names;
@@ -167,7 +192,10 @@ RemovedImage LocalEngine::remove_image(const std::string& text, bool force, bool
     }
     return users;
   };
+  std::string id = id_of(images_, text);
   auto removed = images_.remove(text, force, users_of);
+  for (const auto& reference : removed.untagged) emit("image", "untag", id, named(id, reference));
+  for (const auto& gone : removed.deleted) emit("image", "delete", gone, named(gone, ""));
   spawn_sweeper();
   return {std::move(removed.untagged), std::move(removed.deleted)};
 }
@@ -181,8 +209,17 @@ PruneResult LocalEngine::prune_images(bool all, const Filters& filters, bool dry
     if (!db_.containers_of_image(image.id).empty() || !mounting_image(image.id).empty()) return false;
     return matches_prune(filters, image.config.labels, image.created);
   };
+  std::map<std::string, std::vector<std::string>> names;
+  for (auto& image : images_.list()) names[image.id] = std::move(image.references);
   auto pruned = images_.prune(wanted, dry_run);
-  if (!dry_run) spawn_sweeper();
+  if (!dry_run) {
+    for (const auto& id : pruned.deleted) {
+      for (const auto& reference : names[id]) emit("image", "untag", id, named(id, reference));
+      emit("image", "delete", id, named(id, ""));
+    }
+    emit("image", "prune", "", {{"reclaimed", std::to_string(pruned.reclaimed)}});
+    spawn_sweeper();
+  }
   return {std::move(pruned.deleted), pruned.reclaimed};
 }
 
@@ -194,7 +231,9 @@ std::vector<Engine::Template> LocalEngine::list_templates() {
 
 LoadedImage LocalEngine::create_template(const std::string& name, const std::string& reference) {
   auto image = images_.create_template(name, reference);
-  return {image.id, oci::Reference::parse(reference.empty() ? name : reference).str(), false};
+  LoadedImage made{image.id, oci::Reference::parse(reference.empty() ? name : reference).str(), false};
+  emit("image", "load", made.id, named(made.id, made.reference));
+  return made;
 }
 
 }  // namespace servin::engine

@@ -127,6 +127,8 @@ std::vector<PulledImage> LocalEngine::pull(const PullRequest& request, const Pro
     one.tag = tag;
     auto result = image::pull(images_, connection.client(), places, one, options, forward(progress));
     pulled.push_back({result.id, result.reference, result.digest, result.existed});
+    auto name = oci::Reference::parse(result.reference);
+    emit("image", "pull", name.familiar(), {{"name", name.familiar_name()}});
   }
   return pulled;
 }
@@ -198,6 +200,7 @@ std::vector<PushedImage> LocalEngine::push(const PushRequest& request, const Pro
   for (const auto& [image, name] : todo) {
     auto result = image::push(images_, connection.client(), place, image, name, forward(progress));
     pushed.push_back({name.str(), result.digest, result.size, result.uploaded, result.mounted, result.existed});
+    emit("image", "push", name.familiar(), {{"name", name.familiar_name()}});
   }
   return pushed;
 }

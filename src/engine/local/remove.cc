@@ -8,6 +8,7 @@
 #include "engine/local/filters.h"
 #include "engine/local/local.h"
 #include "engine/local/records.h"
+#include "shim/client/protocol.h"
 
 namespace servin::engine {
 namespace {
@@ -102,6 +103,9 @@ void LocalEngine::rename(const std::string& text, const std::string& name) {
   if (holder) settle_if_needed(*holder, state);
   db_.rename_container(c.row.id, name);
   c.container.config.request.name = name;
+  // For the supervisor, which tells the end.
+  write_file(run_dir(c.row.id) + "/" + std::string(shim::event_members_name),
+             event_members(container_event(c.container.config, "").attributes));
   emit({container_event(c.container.config, "rename", {{"oldName", "/" + c.row.name}})});
 }
 
@@ -136,7 +140,10 @@ PruneResult LocalEngine::prune_containers(const Filters& filters, bool dry_run) 
       log::warn("container {}: {}", row->name, e.what());
     }
   }
-  if (!dry_run) spawn_sweeper();
+  if (!dry_run) {
+    emit("container", "prune", "", {{"reclaimed", std::to_string(result.reclaimed)}});
+    spawn_sweeper();
+  }
   return result;
 }
 

@@ -13,6 +13,7 @@
 #include "os/process.h"
 #include "runtime/host/host_runtime.h"
 #include "runtime/linux/namespace_runtime.h"
+#include "shim/client/protocol.h"
 
 namespace servin::engine {
 namespace {
@@ -142,7 +143,8 @@ std::unique_ptr<Attachment> LocalEngine::launch(const ContainerConfig& config, c
   if (!short_way) return std::make_unique<ShimAttachment>(std::move(client));
   return std::make_unique<ShimAttachment>(std::move(client), [this, id = config.id, members] {
     if (!drop_record(id)) return false;
-    append_lines(paths_.events(), event_line(now(), "container", "destroy", id, members));
+    std::string present = read_file(run_dir(id) + "/" + std::string(shim::event_members_name)).value_or(members);
+    append_lines(paths_.events(), event_line(now(), "container", "destroy", id, present));
     return true;
   });
 } catch (Error& e) {

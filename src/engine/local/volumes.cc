@@ -49,7 +49,10 @@ state::VolumeRow LocalEngine::use_volume(const MountSpec& mount, bool anonymous)
     row->options_json = to_json(mount.volume_options);
     row->anonymous = anonymous;
     row->created = now();
-    if (!db_.add_volume(*row)) row = db_.volume(name);
+    if (db_.add_volume(*row))
+      emit("volume", "create", name, {{"driver", "local"}});
+    else
+      row = db_.volume(name);
   }
   if (!path_exists(volume_dir(name))) make_volume_dir(volume_dir(name));
   return row.value_or(state::VolumeRow{});
@@ -85,6 +88,7 @@ void LocalEngine::drop_volume(const std::string& name) {
         .with_hint("see who works in " + volume_dir(name) + ": fuser -vm " + volume_dir(name));
   image::move_to_trash(paths_, paths_.volumes() + "/" + name);
   db_.remove_volume(name);
+  emit("volume", "destroy", name, {{"driver", "local"}});
 }
 
 namespace {
@@ -126,7 +130,7 @@ Volume LocalEngine::create_volume(const Volume& request) {
   row.anonymous = anonymous;
   row.created = now();
   sync_path(paths_.volumes() + "/" + name);
-  db_.add_volume(row);
+  if (db_.add_volume(row)) emit("volume", "create", name, {{"driver", "local"}});
   return inspect_volume(name);
 }
 
@@ -196,7 +200,10 @@ PruneResult LocalEngine::prune_volumes(bool all, const Filters& filters, bool dr
     result.reclaimed += bytes;
     result.deleted.push_back(row.name);
   }
-  if (!dry_run) spawn_sweeper();
+  if (!dry_run) {
+    emit("volume", "prune", "", {{"reclaimed", std::to_string(result.reclaimed)}});
+    spawn_sweeper();
+  }
   return result;
 }
 

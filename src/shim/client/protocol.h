@@ -27,6 +27,8 @@ inline constexpr std::size_t input_chunk = 16U << 10U;
 inline constexpr const char* socket_name = "sock";
 inline constexpr const char* status_name = "status";
 inline constexpr const char* plan_name = "plan";
+/// There when the container has had another name since it was started: the attributes of its events.
+inline constexpr const char* event_members_name = "event-members";
 /// The descriptor on which a new shim finds the spawner's connection.
 inline constexpr int spawner_descriptor = 3;
 /// Behind it the sockets of published ports; how many is its second argument.
