@@ -236,12 +236,12 @@ TEST_F(ShimTest, KilledShimTakesTheContainerDown) {
 TEST_F(ShimTest, VerbsRunAfterStartAndExit) {
   std::string started = dir_ + "/started";
   std::string tidied = dir_ + "/tidied";
+  ASSERT_EQ(::mkfifo(tidied.c_str(), 0600), 0);
   Client c = run("while ! test -e " + started + "; do sleep 0.01; done", [&](SpawnRequest& q) {
     q.after_start = {"/bin/touch", started};
-    q.after_exit = {"/bin/sh", "-c", "cp " + dir_ + "/status " + tidied};
+    q.after_exit = {"/bin/sh", "-c", "cat " + dir_ + "/status >" + tidied};
   });
   EXPECT_TRUE(finish(c).exited);
-  for (int i = 0; i < 6000 && !path_exists(tidied); ++i) ::usleep(10'000);
   // The record was there before the verb ran.
   EXPECT_EQ(read_file(tidied), read_file(dir_ + "/status"));
 }
@@ -253,7 +253,10 @@ TEST_F(ShimTest, OrphansEndWithTheContainer) {
   auto pid = parse_u64(trim(e.out));
   ASSERT_TRUE(pid);
   auto orphan = identify(static_cast<pid_t>(*pid));
-  for (int i = 0; orphan && is_alive(*orphan) && i < 6000; ++i) ::usleep(10'000);
+  if (auto process = orphan ? open_pidfd(*orphan) : std::nullopt) {
+    pollfd p{process->get(), POLLIN, 0};
+    EXPECT_EQ(::poll(&p, 1, 60'000), 1);
+  }
   EXPECT_FALSE(orphan && is_alive(*orphan));
 }
 

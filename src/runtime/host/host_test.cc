@@ -157,12 +157,18 @@ TEST_F(HostTest, ProgramsThatCannotStartAreToldApart) {
 TEST_F(HostTest, ProcessesAreFoundByTheirEnvironment) {
   HostPlan plan;
   plan.id = dir_;
-  plan.args = {"/bin/sh", "-c", "env -i sleep 1000 & exec sleep 1001"};
+  plan.args = {"/bin/sh", "-c", "env -i sh -c 'echo up; exec sleep 1000' & echo up; exec sleep 1001"};
   plan.env = {"PATH=/usr/bin:/bin", std::string(id_variable) + dir_};
   Launched launched = launch_on_host(plan.bytes(), {});
   HostRuntime host;
   std::string bytes = plan.bytes();
-  for (int i = 0; i < 6000 && host.processes(bytes).size() < 2; ++i) ::usleep(10'000);
+  std::string said;
+  char buffer[16];
+  while (said != "up\nup\n") {
+    std::size_t n = read_some(launched.stdio.out, buffer, sizeof buffer, "pipe");
+    ASSERT_GT(n, 0U);
+    said.append(buffer, n);
+  }
   auto found = host.processes(bytes);
   EXPECT_EQ(found.size(), 2U);
   EXPECT_NE(std::find(found.begin(), found.end(), launched.process.pid), found.end());
