@@ -35,6 +35,16 @@ def test_environment_folder_user_and_volume(engine):
     assert result.lines == ["1 /tmp 1234:56", "from the host", "read-only"]
 
 
+def test_a_user_whose_line_cannot_be_read_is_nobody(engine):
+    """Least of all root."""
+    lines = "far:x:4294967294:5::/:/bin/sh\\nbare:x::5::/:/bin/sh\\nlost:x:7:::/:/bin/sh\\ngood:x:4321:5::/:/bin/sh\\n"
+    engine.ok("run", "-d", "--name", "one", "--isolation", "none", "base", "sh", "-c", f"printf '{lines}' >>/etc/passwd; echo up; exec sleep 1000")
+    engine.wait_for("its output", lambda: engine.ok("logs", "one").out == "up\n")
+    for user in ("far", "bare", "lost"):
+        engine.fails("exec", "-u", user, "one", "id", "-u", match=user)
+    assert engine.ok("exec", "-u", "good", "one", "id", "-u").out == "4321\n"
+
+
 def test_changes_stay_for_the_next_start_and_leave_the_image_alone(engine):
     engine.ok("run", "--name", "one", "--isolation", "none", "base", "sh", "-c", "cat /etc/mark 2>/dev/null; echo changed >/etc/mark")
     assert engine.ok("start", "-a", "one").out == "changed\n"

@@ -49,12 +49,14 @@ Identity look_up(const std::string& text, const std::vector<std::string>& more_g
   if (id) who.uid = *id;
   bool known = id.has_value();
   for (const Row& row : rows_of("/etc/passwd")) {
-    auto row_id = number(row[2]);
+    auto row_id = number(row[2]), row_group = number(row[3]);
+    // A line that cannot be read must make nobody root.
+    if (!row_id || !row_group) continue;
     if (id ? row_id != id : row[0] != user) continue;
     known = true;
     name = row[0];
-    who.uid = row_id.value_or(0);
-    who.gid = number(row[3]).value_or(0);
+    who.uid = *row_id;
+    who.gid = *row_group;
     if (row.size() > 5 && !row[5].empty()) who.home = row[5];
     break;
   }
