@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Private to the extractor: owner, mode, extended attributes and time of what was just made.
+// For who unpacks: owner, mode, extended attributes and time of what was just made.
 #pragma once
 
 #include <cstdint>

@@ -117,12 +117,30 @@ struct Header {
   }
 };
 
+// What stands before the data of a sparse file (PAX sparse 1.0): where its pieces belong, padded to whole blocks.
+std::string sparse_map(const TarEntry& entry) {
+  // An empty piece at the end tells GNU tar how long the file is.
+  auto chunks = entry.chunks;
+  if (chunks.empty() || chunks.back().offset + chunks.back().length < entry.size) chunks.push_back({entry.size, 0});
+  std::string map = std::to_string(chunks.size()) + "\n";
+  for (const auto& chunk : chunks) map += fmt::format("{}\n{}\n", chunk.offset, chunk.length);
+  map.resize((map.size() + tar_block - 1) / tar_block * tar_block, '\0');
+  return map;
+}
+
+std::uint64_t data_size(const TarEntry& entry) {
+  if (entry.type != TarType::file) return 0;
+  if (!entry.is_sparse) return entry.size;
+  std::uint64_t size = 0;
+  for (const auto& chunk : entry.chunks) size += chunk.length;
+  return size;
+}
+
 void check_writable(const TarEntry& entry) {
   auto refuse = [&](std::string_view what) {
     throw error(ErrorCode::unsupported, "{} cannot be written to a tar archive: {}", quoted(printable(entry.path)),
                 what);
   };
-  if (entry.is_sparse) refuse("it is sparse");
   if (!fits(entry.dev_major, field::dev_major) || !fits(entry.dev_minor, field::dev_minor)) refuse("its device number");
   for (const auto& [name, value] : entry.xattrs) {
     // PAX ends the key there.
@@ -143,13 +161,24 @@ void TarWriter::begin(const TarEntry& entry) {
   Header header;
   std::string path = entry.path;
   if (entry.type == TarType::directory && !path.ends_with('/')) path += '/';
-  std::uint64_t size = entry.type == TarType::file ? entry.size : 0;
-  header.name(path);
+  std::uint64_t size = data_size(entry);
+  std::string map;
+  if (entry.is_sparse && entry.type == TarType::file) {
+    map = sparse_map(entry);
+    // Who does not know the form finds the file under another name, with the map in front.
+    header.name("GNUSparseFile.0/" + std::string(std::string_view(path).substr(path.rfind('/') + 1)));
+    header.records += make_pax_record("GNU.sparse.major", "1");
+    header.records += make_pax_record("GNU.sparse.minor", "0");
+    header.records += make_pax_record("GNU.sparse.name", path);
+    header.records += make_pax_record("GNU.sparse.realsize", std::to_string(entry.size));
+  } else {
+    header.name(path);
+  }
   header.link(entry.link);
   put_octal(header.bytes, field::mode, entry.mode & 07777U);
   header.number(field::uid, entry.uid, "uid");
   header.number(field::gid, entry.gid, "gid");
-  header.number(field::size, size, "size");
+  header.number(field::size, map.size() + size, "size");
   header.time(entry);
   put_octal(header.bytes, field::dev_major, entry.dev_major);
   put_octal(header.bytes, field::dev_minor, entry.dev_minor);
@@ -169,6 +198,7 @@ void TarWriter::begin(const TarEntry& entry) {
   }
   header.seal(type_flag(entry.type));
   put({header.bytes, tar_block});
+  put(map);
   left_ = size;
 }
 

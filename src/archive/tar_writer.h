@@ -16,8 +16,8 @@ class TarWriter {
   /// `sink` outlives the writer.
   explicit TarWriter(ByteSink& sink) : sink_(sink) {}
 
-  /// A member whose data follow by write(): exactly entry.size bytes. Sparse entries are not written (unsupported):
-  /// expand them.
+  /// A member whose data follow by write(): exactly entry.size bytes; of a sparse entry (PAX sparse 1.0) the bytes of
+  /// its chunks, one behind the other. GNU tar wants all of them but the last to be a multiple of 512 bytes long.
   void begin(const TarEntry& entry);
   void write(std::string_view bytes);
   /// begin() and write() for content that is at hand; sets the size from it.

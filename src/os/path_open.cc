@@ -188,4 +188,30 @@ Parent open_parent_in_root(const Fd& root, std::string_view path) {
   return {open_in_root(root, parent, O_PATH | O_DIRECTORY), name};
 }
 
+Fd reopen(const Fd& held, int flags, std::string_view what) {
+  std::string name = "/proc/self/fd/" + std::to_string(held.get());
+  Fd fd(::open(name.c_str(), flags | O_CLOEXEC | O_NOCTTY));
+  if (!fd) throw_errno("open {}", what);
+  return fd;
+}
+
+bool is_mount_root(const Fd& held) {
+  struct statx st{};
+  // Before Linux 5.8 the kernel does not tell: false.
+  return ::statx(held.get(), "", AT_EMPTY_PATH | AT_NO_AUTOMOUNT, STATX_BASIC_STATS, &st) == 0 &&
+         (st.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+}
+
+bool is_mount_point(const Fd& dir, const std::string& name) {
+  struct statx here{};
+  constexpr int flags = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT;
+  if (::statx(dir.get(), name.c_str(), flags, STATX_BASIC_STATS, &here) != 0) return false;
+  if ((here.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT) != 0)
+    return (here.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+  // Before Linux 5.8: another device is another mount (but not the other way round).
+  struct statx above{};
+  if (::statx(dir.get(), "", flags | AT_EMPTY_PATH, STATX_BASIC_STATS, &above) != 0) return true;
+  return here.stx_dev_major != above.stx_dev_major || here.stx_dev_minor != above.stx_dev_minor;
+}
+
 }  // namespace servin

@@ -35,6 +35,17 @@ struct Parent {
   std::string name;
 };
 Parent open_parent_in_root(const Fd& root, std::string_view path);
+/// What an O_PATH descriptor holds, opened for real: no name is looked up a second time. Look at its type first, so
+/// that no device is ever opened. Throws errno_error naming `what`.
+Fd reopen(const Fd& held, int flags, std::string_view what);
+/// Is something mounted on this name? Who removes or renames a mount point from outside of its mount namespace takes
+/// the mount off. False for a name that is not there.
+bool is_mount_point(const Fd& dir, const std::string& name);
+/// Is this where a mount begins?
+bool is_mount_root(const Fd& held);
+/// remove_tree_at() (os/file.h) for a tree of another mount namespace: each name is looked at first, and what is
+/// mounted stays (an Error with EBUSY).
+void remove_tree_between_mounts(const Fd& parent, const std::string& name);
 
 namespace detail {
 /// Tests set it to use the walk although the kernel has openat2.

@@ -10,17 +10,26 @@
 
 #include "base/error.h"
 #include "os/file.h"
+#include "os/path_open.h"
 
 namespace servin {
 namespace {
 
 constexpr int most_repeats = 100;
 
+enum class OnMount {
+  trust,   // nobody mounts anything below; what is of another device is refused all the same
+  refuse,  // each name is looked at first
+};
+
 class TreeRemover {
  public:
-  TreeRemover(const Fd& parent, const std::string& name) : parent_(parent), name_(name) {}
+  TreeRemover(const Fd& parent, const std::string& name, OnMount on_mount)
+      : parent_(parent), name_(name), on_mount_(on_mount) {}
 
   void run() {
+    if (unlink_in(parent_, name_, 0) == 0 || errno == ENOENT) return;
+    if (errno != EISDIR && errno != EPERM) throw_errno("remove {}", name_);
     enter(parent_, name_);
     while (!levels_.empty()) {
       auto& folders = levels_.back().folders;
@@ -30,12 +39,23 @@ class TreeRemover {
       }
       std::string next = std::move(folders.back());
       folders.pop_back();
-      if (::unlinkat(here_.get(), next.c_str(), AT_REMOVEDIR) == 0 || errno == ENOENT) continue;
+      if (unlink_in(here_, next, AT_REMOVEDIR) == 0 || errno == ENOENT) continue;
       enter(here_, next);
     }
   }
 
  private:
+  static Error mounted(const std::string& name) {
+    return error(ErrorCode::conflict, "remove {}: something is mounted there", name)
+        .with_errno(EBUSY)
+        .with_hint("find it in /proc/self/mountinfo and unmount it first");
+  }
+
+  int unlink_in(const Fd& dir, const std::string& name, int flags) const {
+    if (on_mount_ == OnMount::refuse && is_mount_point(dir, name)) throw mounted(name);
+    return ::unlinkat(dir.get(), name.c_str(), flags);
+  }
+
   struct Level {
     ino_t inode;
     std::string name;
@@ -53,10 +73,7 @@ class TreeRemover {
     // Who is not root cannot empty a folder of mode 0555, but may change the mode.
     if ((st.st_mode & 0700U) != 0700U && ::geteuid() != 0) (void)!::fchmod(fd.get(), 0700);
     if (levels_.empty()) device_ = st.st_dev;
-    if (st.st_dev != device_) {
-      throw error(ErrorCode::conflict, "remove {}: something is mounted there", name)
-          .with_hint("find it in /proc/self/mountinfo and unmount it first");
-    }
+    if (st.st_dev != device_) throw mounted(name);
     here_ = std::move(fd);
     levels_.push_back({st.st_ino, name, {}});
     remove_files();
@@ -86,7 +103,7 @@ class TreeRemover {
 
   void remove_file(const std::string& name, bool is_folder) {
     if (!is_folder) {
-      if (::unlinkat(here_.get(), name.c_str(), 0) == 0 || errno == ENOENT) return;
+      if (unlink_in(here_, name, 0) == 0 || errno == ENOENT) return;
       if (errno != EISDIR && errno != EPERM) throw_errno("remove {}", name);
     }
     levels_.back().folders.push_back(name);
@@ -109,13 +126,14 @@ class TreeRemover {
 
   /// Once more from the start when somebody has put something into it meanwhile (a lock file), but not for ever.
   void remove_folder(const Fd& dir, const std::string& name) {
-    if (::unlinkat(dir.get(), name.c_str(), AT_REMOVEDIR) == 0 || errno == ENOENT) return;
+    if (unlink_in(dir, name, AT_REMOVEDIR) == 0 || errno == ENOENT) return;
     if (errno != ENOTEMPTY || ++repeated_ > most_repeats) throw_errno("remove {}", name);
     enter(dir, name);
   }
 
   const Fd& parent_;
   std::string name_;
+  OnMount on_mount_;
   Fd here_;
   dev_t device_ = 0;
   int repeated_ = 0;
@@ -124,10 +142,10 @@ class TreeRemover {
 
 }  // namespace
 
-void remove_tree_at(const Fd& parent, const std::string& name) {
-  if (::unlinkat(parent.get(), name.c_str(), 0) == 0 || errno == ENOENT) return;
-  if (errno != EISDIR && errno != EPERM) throw_errno("remove {}", name);
-  TreeRemover(parent, name).run();
+void remove_tree_at(const Fd& parent, const std::string& name) { TreeRemover(parent, name, OnMount::trust).run(); }
+
+void remove_tree_between_mounts(const Fd& parent, const std::string& name) {
+  TreeRemover(parent, name, OnMount::refuse).run();
 }
 
 void remove_tree(const std::string& path) {
