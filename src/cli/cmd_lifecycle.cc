@@ -111,7 +111,9 @@ std::vector<std::string> everything(Context& context, bool running_too) {
   std::size_t running = 0;
   engine::ContainerFilter filter{.all = true, .filters = {}, .last = 0};
   for (const engine::Container& container : context.engine().list(filter)) {
-    bool runs = container.state.status == engine::Status::running || container.state.status == engine::Status::paused;
+    engine::Status status = container.state.status;
+    bool runs =
+        status == engine::Status::running || status == engine::Status::paused || status == engine::Status::restarting;
     if (running_too || !runs) names.push_back(container.name());
     if (runs) ++running;
   }
@@ -148,10 +150,14 @@ int rm_handler(Context& context, const Parsed& parsed) {
   bool force = parsed.flag("force");
   bool volumes = parsed.flag("volumes");
   if (parsed.flag("dry-run")) {
-    for (const std::string& name : *targets) context.out.line(context.engine().inspect(name).name());
+    for (const std::string& name : *targets)
+      context.out.line(name.find(':') == std::string::npos ? context.engine().inspect(name).name() : name);
     return 0;
   }
   return for_each_target(context, *targets, true, [&](const std::string& name) {
+    // CONTAINER:PATH is a file in it; no name of a container has a colon.
+    if (auto place = split_once(name, ':'))
+      return context.engine().remove_path(place->first, place->second, false, force);
     try {
       context.engine().remove(name, force, volumes);
     } catch (const Error& e) {
@@ -187,11 +193,14 @@ int wait_handler(Context& context, const Parsed& parsed) {
 constexpr auto wait_options = std::to_array<OptionSpec>({
     {.names = "--condition",
      .value = "WHEN",
-     .help = "not-running, next-exit or removed",
+     .help = "not-running, next-exit, removed, healthy, unhealthy, running, exited ...",
      .complete = Complete::choice,
-     .choices = "not-running|next-exit|removed"},
+     .choices = "not-running|next-exit|removed|healthy|unhealthy|running|exited|stopped|paused|created|restarting"},
 });
-constexpr auto wait_examples = std::to_array<Example>({{"wait web", "prints its exit code when it has ended"}});
+constexpr auto wait_examples = std::to_array<Example>({
+    {"wait web", "prints its exit code when it has ended"},
+    {"wait --condition healthy db", "until its health check says so"},
+});
 
 int prune_handler(Context& context, const Parsed& parsed) {
   return prune(context, parsed, "all containers that do not run", {prune_containers});
@@ -264,6 +273,7 @@ const CommandSpec table[] = {
      .group = group::containers,
      .arguments = "CONTAINER...",
      .summary = "remove containers",
+     .text = "CONTAINER:PATH removes a file in a container instead, as `servin fs rm` does.",
      .options = rm_options,
      .max_args = -1,
      .complete = Complete::container,
@@ -282,7 +292,7 @@ const CommandSpec table[] = {
     {.name = "wait",
      .group = group::containers,
      .arguments = "CONTAINER...",
-     .summary = "wait for the end, print exit codes",
+     .summary = "wait for the end or a state, print exit codes",
      .options = wait_options,
      .min_args = 1,
      .max_args = -1,

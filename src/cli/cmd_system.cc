@@ -3,10 +3,13 @@
 #include <array>
 
 #include "base/error.h"
+#include "base/id.h"
 #include "base/strings.h"
+#include "cli/container_words.h"
 #include "cli/listing.h"
 #include "cli/prune.h"
 #include "cli/registry.h"
+#include "oci/image.h"
 
 namespace servin::cli {
 namespace {
@@ -66,7 +69,82 @@ constexpr auto df_fields = std::to_array<Field>({{"Type", "TYPE", true},
                                                  {"Size", "SIZE", true},
                                                  {"Reclaimable", "RECLAIMABLE", true}});
 
+constexpr auto df_image_fields = std::to_array<Field>({{"Repository", "REPOSITORY", true},
+                                                       {"Tag", "TAG", true},
+                                                       {"ID", "IMAGE ID", true},
+                                                       {"CreatedSince", "CREATED", true},
+                                                       {"Size", "SIZE", true},
+                                                       {"SharedSize", "SHARED SIZE", true},
+                                                       {"UniqueSize", "UNIQUE SIZE", true},
+                                                       {"Containers", "CONTAINERS", true}});
+constexpr auto df_container_fields = std::to_array<Field>({{"ID", "CONTAINER ID", true},
+                                                           {"Image", "IMAGE", true},
+                                                           {"LocalVolumes", "LOCAL VOLUMES", true},
+                                                           {"Size", "SIZE", true},
+                                                           {"RunningFor", "CREATED", true},
+                                                           {"Status", "STATUS", true},
+                                                           {"Names", "NAMES", true}});
+constexpr auto df_volume_fields =
+    std::to_array<Field>({{"Name", "VOLUME NAME", true}, {"Links", "LINKS", true}, {"Size", "SIZE", true}});
+
+std::string age(Time created) { return human_duration(now().ns - created.ns) + " ago"; }
+
+Listing df_images(const engine::DiskUsage& usage) {
+  Listing listing;
+  listing.fields.assign(df_image_fields.begin(), df_image_fields.end());
+  for (const auto& use : usage.images) {
+    const auto& image = use.image;
+    std::string name = image.repo_tags.empty() ? "<none>" : oci::Reference::parse(image.repo_tags[0]).familiar();
+    auto colon = name.rfind(':');
+    bool tagged = colon != std::string::npos && name.find('/', colon) == std::string::npos;
+    listing.rows.push_back({{tagged ? name.substr(0, colon) : name, tagged ? name.substr(colon + 1) : "<none>",
+                             std::string(short_id(image.id.substr(7))), age(image.created), human_size(image.size),
+                             human_size(use.shared), human_size(use.unique), fmt::format("{}", image.containers)},
+                            {}});
+  }
+  return listing;
+}
+
+Listing df_containers(const engine::DiskUsage& usage) {
+  Listing listing;
+  listing.fields.assign(df_container_fields.begin(), df_container_fields.end());
+  for (const auto& use : usage.containers) {
+    const auto& c = use.container;
+    listing.rows.push_back({{std::string(short_id(c.config.id)), shown_image(c.config),
+                             fmt::format("{}", count_volumes(c.config.request.mounts)), human_size(use.size),
+                             age(c.config.created), shown_status(c.state, now()), c.name()},
+                            {}});
+  }
+  return listing;
+}
+
+Listing df_volumes(const engine::DiskUsage& usage) {
+  Listing listing;
+  listing.fields.assign(df_volume_fields.begin(), df_volume_fields.end());
+  for (const auto& use : usage.volumes)
+    listing.rows.push_back({{use.volume.name, fmt::format("{}", use.links), human_size(use.size)}, {}});
+  return listing;
+}
+
+int df_by_object(Context& context, const Parsed& parsed) {
+  if (parsed.has("format")) {
+    throw Error(ErrorCode::invalid_argument, "--verbose and --format exclude each other")
+        .with_id("E-OPTION-CONFLICT")
+        .with_hint("servin image ls, ls -s and volume ls have --format");
+  }
+  engine::DiskUsage usage = context.engine().disk_usage();
+  for (const auto& [title, listing] :
+       {std::pair("Images", df_images(usage)), std::pair("Containers", df_containers(usage)),
+        std::pair("Local volumes", df_volumes(usage))}) {
+    if (title != std::string_view("Images")) context.out.line("");
+    context.out.line(fmt::format("{} space usage:\n", title));
+    print_listing(context, parsed, listing);
+  }
+  return 0;
+}
+
 int df_handler(Context& context, const Parsed& parsed) {
+  if (parsed.flag("verbose")) return df_by_object(context, parsed);
   Listing listing;
   listing.fields.assign(df_fields.begin(), df_fields.end());
   for (const auto& row : context.engine().disk_usage().rows) {
@@ -129,8 +207,8 @@ constexpr auto list_format = std::to_array<OptionSpec>({
     {.names = "--format", .value = "FORMAT", .help = "table, json, yaml or a template"},
     {.names = "--no-trunc", .value = "", .help = "cut nothing"},
 });
-constexpr auto df_options = std::to_array<OptionSpec>(
-    {{.names = "-v,--verbose", .value = "", .help = "per object", .later = "use image ls, ls -s and volume ls"}});
+constexpr auto df_options =
+    std::to_array<OptionSpec>({{.names = "-v,--verbose", .value = "", .help = "object by object"}});
 constexpr auto doctor_options = std::to_array<OptionSpec>({
     {.names = "--verify", .value = "", .help = "read every blob and layer and compare digests"},
     {.names = "--repair", .value = "", .help = "remove or unpack anew what is damaged"},
@@ -138,7 +216,7 @@ constexpr auto doctor_options = std::to_array<OptionSpec>({
 constexpr auto volumes_option =
     std::to_array<OptionSpec>({{.names = "--volumes", .value = "", .help = "anonymous volumes too"}});
 constexpr auto info_examples = std::to_array<Example>({{"info", ""}, {"info -f '{{.KernelVersion}}'", "one field"}});
-constexpr auto df_examples = std::to_array<Example>({{"system df", ""}});
+constexpr auto df_examples = std::to_array<Example>({{"system df", ""}, {"system df -v", "object by object"}});
 constexpr auto doctor_examples = std::to_array<Example>(
     {{"system doctor", "is this host fit, and the store whole?"}, {"system doctor --verify", "with all content"}});
 constexpr auto prune_examples = std::to_array<Example>({{"system prune --force", "without asking"}});

@@ -43,6 +43,11 @@ std::string ago(Time then, Time now) {
   return then.is_set() ? human_duration(std::max<std::int64_t>(now.ns - then.ns, 0)) + " ago" : "at an unknown time";
 }
 
+std::string health_words(const std::string& health) {
+  if (health.empty()) return "";
+  return health == "starting" ? " (health: starting)" : " (" + health + ")";
+}
+
 }  // namespace
 
 std::string shown_command(const std::vector<std::string>& args, bool full) {
@@ -69,7 +74,7 @@ std::string shown_status(const engine::ContainerState& state, Time now) {
     case Status::created:
       return "Created";
     case Status::running:
-      return "Up " + human_duration(std::max<std::int64_t>(now.ns - state.started.ns, 0));
+      return "Up " + human_duration(std::max<std::int64_t>(now.ns - state.started.ns, 0)) + health_words(state.health);
     case Status::paused:
       return "Up " + human_duration(std::max<std::int64_t>(now.ns - state.started.ns, 0)) + " (Paused)";
     case Status::exited:
@@ -78,6 +83,8 @@ std::string shown_status(const engine::ContainerState& state, Time now) {
       return "Removal In Progress";
     case Status::dead:
       return "Dead";
+    case Status::restarting:
+      return fmt::format("Restarting ({}) {}", state.exit_code, ago(state.finished, now));
   }
   return "";
 }

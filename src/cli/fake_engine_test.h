@@ -19,6 +19,7 @@ class FakeEngine : public engine::Engine {
   std::vector<engine::Volume> volumes;
   std::vector<std::string> calls;
   std::function<void()> on_rename;  // called when set: throws what a test wants
+  std::vector<engine::StatsSample> samples;
 
   Created create(const engine::CreateRequest& request) override {
     calls.push_back("create " + request.image);
@@ -75,6 +76,12 @@ class FakeEngine : public engine::Engine {
   std::unique_ptr<engine::Attachment> exec(const std::string& name, const engine::ExecRequest&, bool) override {
     return note("exec", name), nullptr;
   }
+  std::vector<engine::StatsSample> stats(const std::vector<std::string>&, bool) override { return samples; }
+  std::vector<std::string> update(const std::string& name, const engine::UpdateRequest&) override {
+    return note("update", name), std::vector<std::string>{};
+  }
+  std::vector<engine::EnabledStart> start_enabled() override { return {{"abc", "web", ""}, {"def", "db", "no disk"}}; }
+  std::vector<engine::Migration> migrate() override { return {{"/root/servin.db", 1, 1}}; }
   engine::TopResult top(const std::string& name, const std::string&) override {
     note("top", name);
     return {{"PID", "CMD"}, {{"1", "sh"}, {"22", "evil\x1b[31m"}}};
@@ -89,6 +96,40 @@ class FakeEngine : public engine::Engine {
     return {{"sha256:1", "docker.io/library/alpine:latest", false}, {"sha256:2", "", false}};
   }
   void save(const std::vector<std::string>&, engine::SaveFormat, const Fd&, const engine::ProgressSink&) override {}
+  engine::FileInfo stat_path(const std::string& name, const std::string& path, bool) override {
+    return note("stat " + path, name), engine::FileInfo{};
+  }
+  std::unique_ptr<archive::ByteSource> pack(const std::string& name, const engine::PackRequest& request) override {
+    return note("pack " + request.path, name), std::make_unique<archive::MemorySource>("");
+  }
+  void unpack(const std::string& name, const engine::UnpackRequest& request,
+              std::unique_ptr<archive::ByteSource>) override {
+    note("unpack " + request.folder, name);
+  }
+  std::vector<engine::FileInfo> list_path(const std::string&, const std::string&) override { return {}; }
+  void cat(const std::string& name, const std::string& path, const Fd&) override { note("cat " + path, name); }
+  void find(const std::string&, const engine::FindRequest&, const engine::FindSink&) override {}
+  void make_folder(const std::string& name, const std::string& path, std::uint32_t, bool) override {
+    note("mkdir " + path, name);
+  }
+  void remove_folder(const std::string& name, const std::string& path) override { note("rmdir " + path, name); }
+  void remove_path(const std::string& name, const std::string& path, bool, bool) override { note("rm " + path, name); }
+  void move_path(const std::string& name, const std::string& from, const std::string&) override {
+    note("mv " + from, name);
+  }
+  void change_mode(const std::string& name, const std::string& path, const std::string&, bool) override {
+    note("chmod " + path, name);
+  }
+  std::vector<engine::PathChange> diff(const std::string&) override {
+    return {{engine::PathChange::Kind::added, "/new"}};
+  }
+  std::unique_ptr<archive::ByteSource> export_root(const std::string& name) override {
+    return note("export", name), std::make_unique<archive::MemorySource>("");
+  }
+  std::string commit(const std::string& name, const engine::CommitRequest& request,
+                     const engine::ProgressSink&) override {
+    return note("commit " + request.reference, name), "sha256:f00d";
+  }
   std::vector<engine::PulledImage> pull(const engine::PullRequest& request, const engine::ProgressSink&) override {
     calls.push_back("pull " + request.image);
     return {{"sha256:1", "docker.io/library/alpine:latest", "sha256:2", false}};
@@ -144,7 +185,9 @@ class FakeEngine : public engine::Engine {
     return {};
   }
   engine::EngineInfo info() override { return {}; }
-  engine::DiskUsage disk_usage() override { return {{{"Images", 2, 1, 3000, 1500}}}; }
+  engine::DiskUsage disk_usage() override {
+    return {.rows = {{"Images", 2, 1, 3000, 1500}}, .images = {}, .containers = {}, .volumes = {}};
+  }
   void events(const engine::EventRequest&, const engine::EventSink& sink) override {
     sink({{.ns = 1'700'000'000'000'000'000}, "container", "start", "abc", {{"image", "base"}, {"name", "web"}}});
   }

@@ -70,15 +70,18 @@ std::string field_names(const CommandSpec& command) {
 std::string top_help() {
   return R"(servin runs containers: servin run base echo hello
 
-Usage: servin [OPTIONS] COMMAND
+Usage: servin [OPTIONS] COMMAND             (those of containers: container ...)
 
 Containers: run create start stop restart kill pause unpause rm rename wait
-            ls (ps) logs exec attach top inspect           (also: container ...)
+            ls (ps) logs exec attach top stats port inspect update
+            cp diff export commit
+Files:      fs ls, cat, stat, find, mkdir, rmdir, rm, mv, chmod, pwd
 Images:     image ls, pull, push, load, import, save, tag, rm, inspect, history,
             prune, template ls, template create; login logout search
             short: images pull push load import save tag rmi history
 Volumes:    volume create, ls, inspect, rm, prune
-Engine:     info version events, system df, doctor, prune, container prune
+Engine:     info version events, system df, doctor, migrate, start-enabled,
+            prune, container prune, generate systemd
 Help:       help [COMMAND|CODE], help --codes, help --man DIR, completion SHELL
 
 Options before or behind the command:
@@ -86,10 +89,8 @@ Options before or behind the command:
   --dev              no root needed: without it programs run unisolated
   --isolation KIND   namespace or none
   --log-level LEVEL, --log-file FILE, -v/--verbose, --version
-
 servin run --rm -it base sh        a shell in the built-in image
 servin help run                    all about one command
-servin load -i image.tar           an image of docker save, podman save, skopeo
 )";
 }
 

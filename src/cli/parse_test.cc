@@ -234,10 +234,21 @@ TEST(RunRequest, NumbersAndSizes) {
 }
 
 TEST(RunRequest, ValuesThatWait) {
-  EXPECT_EQ(id_of([] { request({"run", "--restart", "always", "x"}); }), "E-NOT-BUILT");
+  EXPECT_EQ(id_of([] { request({"run", "--restart", "sometimes", "x"}); }), "E-OPTION-VALUE");
+  EXPECT_EQ(id_of([] { request({"run", "--restart", "always:3", "x"}); }), "E-OPTION-VALUE");
+  EXPECT_EQ(id_of([] { request({"run", "--no-healthcheck", "--health-cmd", "y", "x"}); }), "E-OPTION-CONFLICT");
   EXPECT_EQ(request({"run", "--pull", "always", "x"}).pull, "always");
   EXPECT_EQ(id_of([] { request({"run", "--userns", "keep-id", "x"}); }), "E-NOT-BUILT");
-  EXPECT_EQ(request({"run", "--restart", "no", "--pull", "never", "x"}).create.image, "x");
+  EXPECT_EQ(request({"run", "--restart", "no", "--pull", "never", "x"}).create.restart.policy, "");
+  auto restart = request({"run", "--restart", "on-failure:3", "x"}).create.restart;
+  EXPECT_EQ(restart.policy, "on-failure");
+  EXPECT_EQ(restart.retries, 3);
+  auto health =
+      request({"run", "--health-cmd", "a b", "--health-interval", "5s", "--health-retries", "2", "x"}).create.health;
+  EXPECT_EQ(health.test, (std::vector<std::string>{"CMD-SHELL", "a b"}));
+  EXPECT_EQ(health.interval, 5'000'000'000);
+  EXPECT_EQ(health.retries, 2);
+  EXPECT_EQ(request({"run", "--no-healthcheck", "x"}).create.health.test, std::vector<std::string>{"NONE"});
 }
 
 }  // namespace

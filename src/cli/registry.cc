@@ -39,22 +39,6 @@ constexpr auto globals = std::to_array<OptionSpec>({
 
 /// Commands of cli.md that wait for their part of the engine: known words, honest answer, not in the help.
 constexpr auto not_built = std::to_array<std::string_view>({
-    "update",
-    "stats",
-    "diff",
-    "cp",
-    "export",
-    "commit",
-    "fs",
-    "cat",
-    "fs-ls",
-    "mkdir",
-    "rmdir",
-    "mv",
-    "chmod",
-    "stat",
-    "find",
-    "pwd",
     "build",
     "network",
     "vm",
@@ -64,22 +48,14 @@ constexpr auto not_built = std::to_array<std::string_view>({
     "console",
     "context",
     "service",
-    "generate",
     "registry",
     "cri",
     "security",
     "gui",
     "init",
     "image build",
-    "system migrate",
     "system reset",
     "system support-bundle",
-    "container update",
-    "container stats",
-    "container diff",
-    "container cp",
-    "container export",
-    "container commit",
 });
 
 /// Words that people type elsewhere, with what they are called here.
@@ -175,9 +151,10 @@ std::vector<std::string> words_below(std::string_view noun) {
 
 std::span<const CommandSpec* const> commands() {
   static const std::vector<const CommandSpec*> all = [] {
-    std::array tables = {run_commands(),    lifecycle_commands(), list_commands(),     watch_commands(),
-                         port_commands(),   image_commands(),     registry_commands(), archive_commands(),
-                         volume_commands(), system_commands(),    event_commands(),    help_commands()};
+    std::array tables = {run_commands(),      lifecycle_commands(), list_commands(),   watch_commands(),
+                         port_commands(),     copy_commands(),      file_commands(),   image_commands(),
+                         registry_commands(), archive_commands(),   volume_commands(), system_commands(),
+                         life_commands(),     event_commands(),     help_commands()};
     std::vector<const CommandSpec*> list;
     for (auto table : tables) {
       for (const CommandSpec& command : table) list.push_back(&command);
@@ -196,7 +173,9 @@ const CommandSpec* find_command(std::string_view path) {
   return nullptr;
 }
 
-std::vector<std::string_view> nouns() { return {"container", "image", "image template", "volume", "system"}; }
+std::vector<std::string_view> nouns() {
+  return {"container", "fs", "image", "image template", "volume", "system", "generate"};
+}
 
 bool is_noun(std::string_view path) {
   auto all = nouns();

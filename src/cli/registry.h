@@ -13,6 +13,7 @@ namespace servin::cli {
 
 namespace group {
 constexpr std::string_view containers = "Containers";
+constexpr std::string_view files = "Files in containers";
 constexpr std::string_view images = "Images";
 constexpr std::string_view volumes = "Volumes";
 constexpr std::string_view engine = "Engine";
@@ -32,7 +33,7 @@ struct Resolved {
 Resolved resolve(std::span<const std::string> args);
 /// By whole name or alias ("images", "container ls"); null when there is none.
 const CommandSpec* find_command(std::string_view path);
-/// The nouns that have commands below them: container, image, image template, volume, system.
+/// The nouns that have commands below them: container, fs, image, image template, volume, system, generate.
 std::vector<std::string_view> nouns();
 bool is_noun(std::string_view path);
 /// The commands below a noun.
@@ -47,12 +48,15 @@ std::span<const CommandSpec> run_commands();        // run, create
 std::span<const CommandSpec> lifecycle_commands();  // start ... rm
 std::span<const CommandSpec> watch_commands();      // logs, exec, attach, top
 std::span<const CommandSpec> list_commands();       // ls, inspect
+std::span<const CommandSpec> copy_commands();       // cp, diff, export, commit
+std::span<const CommandSpec> file_commands();       // fs
 std::span<const CommandSpec> image_commands();
 std::span<const CommandSpec> registry_commands();  // pull, push, login, logout, search
 std::span<const CommandSpec> archive_commands();   // load, save, import
 std::span<const CommandSpec> port_commands();
 std::span<const CommandSpec> volume_commands();
 std::span<const CommandSpec> system_commands();
+std::span<const CommandSpec> life_commands();  // stats, update, system start-enabled, generate systemd
 std::span<const CommandSpec> event_commands();
 std::span<const CommandSpec> help_commands();  // help, completion, version
 

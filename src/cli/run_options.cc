@@ -9,7 +9,6 @@ namespace servin::cli {
 namespace {
 
 constexpr std::string_view networks = "networks are not built yet: there are none, host and container:NAME";
-constexpr std::string_view health = "health checks are not built yet";
 constexpr std::string_view block = "limits of single block devices are not built yet";
 
 constexpr auto container_table = std::to_array<OptionSpec>({
@@ -127,12 +126,24 @@ constexpr auto container_table = std::to_array<OptionSpec>({
     // Logs
     {.names = "--log-driver",
      .value = "DRIVER",
-     .help = "json-file or none",
+     .help = "json-file, local (bounded), journald, syslog or none",
      .complete = Complete::choice,
-     .choices = "json-file|none"},
-    {.names = "--log-opt", .value = "NAME=VALUE", .help = "max-size, max-file", .repeat = true},
-    {.names = "--restart", .value = "POLICY", .help = "no (others: not built yet)"},
-    {.names = "--no-healthcheck", .value = "", .help = "no health check (there are none yet)"},
+     .choices = "json-file|local|journald|syslog|none"},
+    {.names = "--log-opt",
+     .value = "NAME=VALUE",
+     .help = "max-size, max-file, tag, syslog-address ...",
+     .repeat = true},
+    // Life
+    {.names = "--restart",
+     .value = "POLICY",
+     .help = "when it has ended: no, on-failure[:RETRIES], always, unless-stopped"},
+    {.names = "--health-cmd", .value = "COMMAND", .help = "how to check whether it works (a shell's command)"},
+    {.names = "--health-interval", .value = "DURATION", .help = "between two checks (30s)"},
+    {.names = "--health-timeout", .value = "DURATION", .help = "of one check (30s)"},
+    {.names = "--health-retries", .value = "NUMBER", .help = "so many failures make it unhealthy (3)"},
+    {.names = "--health-start-period", .value = "DURATION", .help = "at the start failures do not count (0s)"},
+    {.names = "--health-start-interval", .value = "DURATION", .help = "between two checks at the start (5s)"},
+    {.names = "--no-healthcheck", .value = "", .help = "not the image's health check either"},
     {.names = "--volume-driver", .value = "DRIVER", .help = "local", .complete = Complete::choice, .choices = "local"},
     // Known, and honest about it
     {.names = "-p,--publish", .value = "[IP:][HOST:]PORT", .help = "publish a port", .repeat = true},
@@ -148,12 +159,6 @@ constexpr auto container_table = std::to_array<OptionSpec>({
      .help = "a name in the network",
      .repeat = true,
      .later = networks},
-    {.names = "--health-cmd", .value = "COMMAND", .help = "how to check", .later = health},
-    {.names = "--health-interval", .value = "DURATION", .help = "how often", .later = health},
-    {.names = "--health-retries", .value = "NUMBER", .help = "how many failures", .later = health},
-    {.names = "--health-start-period", .value = "DURATION", .help = "grace at the start", .later = health},
-    {.names = "--health-start-interval", .value = "DURATION", .help = "how often at the start", .later = health},
-    {.names = "--health-timeout", .value = "DURATION", .help = "of one check", .later = health},
     {.names = "--gpus", .value = "WHICH", .help = "GPUs", .later = "GPUs (CDI) are not built yet"},
     {.names = "--runtime", .value = "NAME", .help = "another OCI runtime", .later = "other runtimes are not built yet"},
     {.names = "--storage-opt",

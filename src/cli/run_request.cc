@@ -214,14 +214,39 @@ void put_logs(const Parsed& parsed, engine::CreateRequest& create) {
   create.log_options = pairs(parsed, "log-opt", true);
 }
 
-/// Values of known options that wait for their part.
-void refuse_later_values(const Parsed& parsed) {
-  std::string restart = parsed.value_or("restart", "no");
-  if (restart != "no" && !restart.empty()) {
-    throw error(ErrorCode::unsupported, "--restart {}: restart policies are not built yet", restart)
-        .with_id("E-NOT-BUILT")
-        .with_hint("leave --restart out");
+std::int64_t duration(const Parsed& parsed, std::string_view option) {
+  auto text = parsed.value(option);
+  return text ? with_option(option, [&] { return parse_duration(*text); }) : 0;
+}
+
+void put_health(const Parsed& parsed, oci::HealthCheck& health) {
+  static constexpr std::string_view options[] = {"health-cmd",     "health-interval",     "health-timeout",
+                                                 "health-retries", "health-start-period", "health-start-interval"};
+  if (parsed.flag("no-healthcheck")) {
+    for (std::string_view option : options) {
+      if (!parsed.has(option)) continue;
+      throw error(ErrorCode::invalid_argument, "--no-healthcheck and --{} exclude each other", option)
+          .with_id("E-OPTION-CONFLICT")
+          .with_hint("leave one of them out");
+    }
+    health.test = {"NONE"};
+    return;
   }
+  if (auto command = parsed.value("health-cmd")) {
+    health.test = {"CMD-SHELL", *command};
+    if (command->empty() || *command == "none") health.test = {"NONE"};
+  }
+  health.interval = duration(parsed, "health-interval");
+  health.timeout = duration(parsed, "health-timeout");
+  health.start_period = duration(parsed, "health-start-period");
+  health.start_interval = duration(parsed, "health-start-interval");
+  if (auto text = parsed.value("health-retries")) health.retries = number("health-retries", *text, 0, INT32_MAX);
+}
+
+void put_life(const Parsed& parsed, engine::CreateRequest& create) {
+  if (auto text = parsed.value("restart"); text && !text->empty())
+    create.restart = with_option("restart", [&] { return engine::parse_restart(*text); });
+  put_health(parsed, create.health);
 }
 
 void put_attach(const Parsed& parsed, RunRequest& run) {
@@ -295,7 +320,6 @@ std::vector<std::string> read_assignments(const std::string& path, const Surroun
 }
 
 RunRequest run_request(const Parsed& parsed, const Surroundings& around) {
-  refuse_later_values(parsed);
   RunRequest run;
   engine::CreateRequest& create = run.create;
   create.image = parsed.args.at(0);
@@ -307,11 +331,22 @@ RunRequest run_request(const Parsed& parsed, const Surroundings& around) {
   put_limits(parsed, create);
   put_rights(parsed, create);
   put_logs(parsed, create);
+  put_life(parsed, create);
   put_attach(parsed, run);
   run.id_file = parsed.value_or("cidfile", "");
   run.isolation = parsed.value_or("isolation", "");
   run.pull = parsed.value_or("pull", "missing");
   return run;
+}
+
+engine::UpdateRequest update_request(const Parsed& parsed) {
+  engine::CreateRequest limits;
+  put_limits(parsed, limits);
+  engine::UpdateRequest update;
+  update.resources = limits.resources;
+  if (auto text = parsed.value("restart"))
+    update.restart = with_option("restart", [&] { return engine::parse_restart(*text); });
+  return update;
 }
 
 engine::ExecRequest exec_request(const Parsed& parsed, const Surroundings& around) {

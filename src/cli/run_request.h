@@ -40,6 +40,8 @@ std::span<const OptionSpec> container_options();  // run and create
 std::span<const OptionSpec> attach_options();     // run only: -d, --sig-proxy, --detach-keys, -a
 
 RunRequest run_request(const Parsed& parsed, const Surroundings& around);
+/// Of `update`: its options are a part of run's.
+engine::UpdateRequest update_request(const Parsed& parsed);
 engine::ExecRequest exec_request(const Parsed& parsed, const Surroundings& around);
 
 /// The lines of --env-file and --label-file: NAME=VALUE, or NAME alone; # comments and empty lines are skipped.

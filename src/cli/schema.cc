@@ -29,6 +29,7 @@ RestartCount integer
 State.Status string
 State.Running boolean
 State.Paused boolean
+State.Restarting boolean
 State.OOMKilled boolean
 State.Dead boolean
 State.Pid integer
@@ -39,6 +40,8 @@ State.FinishedAt string
 HostConfig.Binds string[]?
 HostConfig.NetworkMode string
 HostConfig.AutoRemove boolean
+HostConfig.RestartPolicy.Name string
+HostConfig.RestartPolicy.MaximumRetryCount integer
 HostConfig.CapAdd string[]?
 HostConfig.CapDrop string[]?
 HostConfig.Privileged boolean

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "archive/stream.h"
 #include "engine/types.h"
 #include "os/fd.h"
 
@@ -52,6 +53,8 @@ struct AttachRequest {
 using ProgressSink = std::function<void(const Progress&)>;
 /// False stops the stream.
 using LogSink = std::function<bool(const LogLine&)>;
+/// False stops the search.
+using FindSink = std::function<bool(const FileInfo&)>;
 /// False stops the stream.
 using EventSink = std::function<bool(const Event&)>;
 
@@ -86,13 +89,46 @@ class Engine {
   virtual ContainerSize size(const std::string& container) = 0;
   /// Docker's `inspect` shape as JSON text (one object).
   virtual std::string inspect_json(const std::string& container, bool with_size) = 0;
-  /// Returns when it has ended: condition not-running (at once if it does not run), next-exit, removed.
+  /// Returns when the condition holds: not-running (at once if it does not run), next-exit, removed; running, exited,
+  /// paused, ... (any status); healthy, unhealthy. The last ones fail when the container ends first.
   virtual ExitResult wait(const std::string& container, const std::string& condition) = 0;
   virtual void logs(const std::string& container, const LogRequest& request, const LogSink& sink) = 0;
   virtual std::unique_ptr<Attachment> exec(const std::string& container, const ExecRequest& request, bool detach) = 0;
+  /// Of those that are named (an error when one is not there), else of all that run; `all`: of every container.
+  virtual std::vector<StatsSample> stats(const std::vector<std::string>& containers, bool all) = 0;
+  /// Returns warnings.
+  virtual std::vector<std::string> update(const std::string& container, const UpdateRequest& request) = 0;
+  /// Starts what its restart policy wants to run after the host was started.
+  virtual std::vector<EnabledStart> start_enabled() = 0;
   virtual TopResult top(const std::string& container, const std::string& ps_args) = 0;
   virtual PruneResult prune_containers(const std::map<std::string, std::vector<std::string>>& filters,
                                        bool dry_run) = 0;
+
+  // Files of containers, running or not, as they look from inside. Paths start at the container's root; links never
+  // lead out of it.
+  virtual FileInfo stat_path(const std::string& container, const std::string& path, bool follow) = 0;
+  /// A tree as an uncompressed tar stream. The stream is read while the engine lives.
+  virtual std::unique_ptr<archive::ByteSource> pack(const std::string& container, const PackRequest& request) = 0;
+  /// `tar` may be compressed.
+  virtual void unpack(const std::string& container, const UnpackRequest& request,
+                      std::unique_ptr<archive::ByteSource> tar) = 0;
+  virtual std::vector<FileInfo> list_path(const std::string& container, const std::string& path) = 0;
+  virtual void cat(const std::string& container, const std::string& path, const Fd& out) = 0;
+  /// FileInfo::name is the whole path.
+  virtual void find(const std::string& container, const FindRequest& request, const FindSink& sink) = 0;
+  virtual void make_folder(const std::string& container, const std::string& path, std::uint32_t mode, bool parents) = 0;
+  virtual void remove_folder(const std::string& container, const std::string& path) = 0;
+  virtual void remove_path(const std::string& container, const std::string& path, bool recursive, bool force) = 0;
+  virtual void move_path(const std::string& container, const std::string& from, const std::string& to) = 0;
+  virtual void change_mode(const std::string& container, const std::string& path, const std::string& mode,
+                           bool recursive) = 0;
+  /// What the container changed in its image's files.
+  virtual std::vector<PathChange> diff(const std::string& container) = 0;
+  /// The whole root file system without volumes and other mounts, as a tar stream.
+  virtual std::unique_ptr<archive::ByteSource> export_root(const std::string& container) = 0;
+  /// A new image: the container's image and what diff() says on top. Returns its id.
+  virtual std::string commit(const std::string& container, const CommitRequest& request,
+                             const ProgressSink& progress) = 0;
 
   // Images
   virtual std::vector<LoadedImage> load(const Fd& archive, const std::string& path, const LoadRequest& request,
@@ -134,6 +170,8 @@ class Engine {
   // The engine itself
   virtual EngineInfo info() = 0;
   virtual DiskUsage disk_usage() = 0;
+  /// Brings the databases to this version; E-STATE-NEWER when they are of a later one.
+  virtual std::vector<Migration> migrate() = 0;
   /// What has happened and what happens, in the order in which it was written down.
   virtual void events(const EventRequest& request, const EventSink& sink) = 0;
   /// Checks of the host and of the store. `verify`: reads every blob and unpacked layer again and compares digests;

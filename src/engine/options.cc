@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/options.h"
 
+#include <algorithm>
 #include <array>
 #include <csignal>
 
@@ -154,6 +155,39 @@ Ulimit parse_ulimit(std::string_view text) {
   bool above = limit.hard >= 0 && (limit.soft < 0 || limit.soft > limit.hard);
   if (above) throw bad_value(text, "the soft limit is above the hard limit");
   return limit;
+}
+
+int parse_syslog_facility(std::string_view text) {
+  static const std::vector<std::string> names = {"kern",   "user",     "mail",    "daemon", "auth",     "syslog",
+                                                 "lpr",    "news",     "uucp",    "cron",   "authpriv", "ftp",
+                                                 "ntp",    "security", "console", "clock",  "local0",   "local1",
+                                                 "local2", "local3",   "local4",  "local5", "local6",   "local7"};
+  if (text.empty()) return 3;
+  auto found = std::find(names.begin(), names.end(), text);
+  if (found != names.end()) return static_cast<int>(found - names.begin());
+  if (auto number = parse_u64(text); number && *number < names.size()) return static_cast<int>(*number);
+  std::string hint = did_you_mean_hint(std::string(text), names);
+  throw bad_value(text, "no such syslog facility").with_hint(hint.empty() ? "for example daemon or local0" : hint);
+}
+
+RestartRule parse_restart(std::string_view text) {
+  static const std::vector<std::string> known = {"no", "on-failure", "always", "unless-stopped"};
+  auto pair = split_once(text, ':');
+  RestartRule rule;
+  rule.policy = pair ? pair->first : std::string(text);
+  if (std::find(known.begin(), known.end(), rule.policy) == known.end()) {
+    std::string hint = did_you_mean_hint(rule.policy, known);
+    throw bad_value(text, "no such restart policy")
+        .with_hint(hint.empty() ? "no, on-failure[:RETRIES], always or unless-stopped" : hint);
+  }
+  if (pair) {
+    auto retries = parse_u64(pair->second);
+    if (rule.policy != "on-failure" || !retries || *retries > INT32_MAX)
+      throw bad_value(text, "only on-failure takes a number of retries").with_hint("for example on-failure:3");
+    rule.retries = static_cast<std::int64_t>(*retries);
+  }
+  if (rule.policy == "no") rule.policy.clear();
+  return rule;
 }
 
 std::int64_t parse_cpus(std::string_view text) {

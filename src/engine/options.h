@@ -28,9 +28,14 @@ std::int64_t parse_cpus(std::string_view text);
 /// "SIGTERM", "term", "15", "RTMIN+3" -> number
 int parse_signal(std::string_view text);
 std::string signal_name(int number);
-/// --restart and others that wait for their own issue are refused by the command line, not here.
+/// daemon (when empty), user, local0, ... or a number from 0 to 23.
+int parse_syslog_facility(std::string_view text);
+/// --restart no|on-failure[:N]|always|unless-stopped; "no" is the empty policy.
+RestartRule parse_restart(std::string_view text);
 
 /// Everything that can be judged without looking at the host: contradictions, ranges, names. Throws the first problem.
 void validate(const CreateRequest& request);
+/// The part of it that `update` changes.
+void validate_limits(const Resources& resources);
 
 }  // namespace servin::engine

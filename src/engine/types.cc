@@ -19,6 +19,8 @@ std::string_view to_string(Status status) {
       return "removing";
     case Status::dead:
       return "dead";
+    case Status::restarting:
+      return "restarting";
   }
   return "unknown";
 }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/time.h"
+#include "oci/health.h"
 
 namespace servin::engine {
 
@@ -74,6 +75,14 @@ struct Resources {
   std::int64_t pids_limit = 0;     // -1 = unlimited, 0 = the engine's default (2048)
   std::uint16_t blkio_weight = 0;  // 10..1000
   bool oom_kill_disable = false;
+  bool operator==(const Resources&) const = default;
+};
+
+/// What to do when a container has ended by itself.
+struct RestartRule {
+  std::string policy;        // "" = no; on-failure, always, unless-stopped
+  std::int64_t retries = 0;  // on-failure: at most; 0 = no limit
+  bool operator==(const RestartRule&) const = default;
 };
 
 /// What `run` and `create` ask for. Fields that are not set take the image's value, then the engine's default.
@@ -121,9 +130,11 @@ struct CreateRequest {
   std::string cgroup_parent;
   std::string log_driver = "json-file";            // json-file, none
   std::map<std::string, std::string> log_options;  // max-size, max-file
+  RestartRule restart;
+  oci::HealthCheck health;  // what is not said comes from the image
 };
 
-enum class Status { created, running, paused, exited, removing, dead };
+enum class Status { created, running, paused, exited, removing, dead, restarting };  // numbers are in records
 std::string_view to_string(Status status);
 
 struct ContainerState {
@@ -134,10 +145,13 @@ struct ContainerState {
   std::string error;  // why it did not start, or why its end is not known ("supervisor was killed")
   Time started;
   Time finished;
+  std::int64_t restarts = 0;     // by its policy, since it was last started by hand
+  bool stopped_by_hand = false;  // exited: by stop or kill
+  std::string health;            // running: starting, healthy, unhealthy; "" = no health check
 };
 
-/// What create settled: the request with image values and defaults filled in. Stored as JSON, never changes (but for
-/// the name).
+/// What create settled: the request with image values and defaults filled in. Stored as JSON; only the name and what
+/// `update` changes (limits, the restart policy) are others later.
 struct ContainerConfig {
   std::string id;
   CreateRequest request;          // request.image as written; command and entrypoint resolved into `args`
@@ -221,9 +235,77 @@ struct ExitResult {
   std::string error;
 };
 
+/// One look at what a container uses; 0 where the host does not count it.
+struct StatsSample {
+  std::string id, name;
+  bool running = false;
+  Time read;
+  std::uint64_t cpu_ns = 0;         // used so far
+  std::uint64_t system_cpu_ns = 0;  // by all of the host's processors, busy or idle, so far
+  std::int64_t cpus = 0;
+  std::uint64_t memory = 0;        // bytes, without the page cache that is easily reclaimed
+  std::uint64_t memory_limit = 0;  // the host's memory when there is none
+  std::uint64_t pids = 0, pids_limit = 0;
+  std::uint64_t read_bytes = 0, written_bytes = 0;
+  bool own_network = false;
+  std::uint64_t received_bytes = 0, sent_bytes = 0;
+};
+
+/// What `update` changes; what is 0, empty or not set stays.
+struct UpdateRequest {
+  Resources resources;
+  std::optional<RestartRule> restart;
+};
+
+/// A container that start_enabled() looked after.
+struct EnabledStart {
+  std::string id, name;
+  std::string error;  // "" = it runs
+};
+
 struct TopResult {
   std::vector<std::string> titles;
   std::vector<std::vector<std::string>> rows;
+};
+
+/// A file, folder or link of a container; what lstat(2) says.
+struct FileInfo {
+  std::string name;        // as asked for, or in its folder
+  std::string target;      // of a link
+  std::uint32_t mode = 0;  // with its type, as st_mode
+  std::uint32_t uid = 0, gid = 0;
+  std::uint64_t size = 0;
+  std::uint64_t links = 0;
+  std::uint64_t device = 0;  // st_rdev of devices
+  Time modified;
+};
+struct PackRequest {
+  std::string path;
+  std::string name;       // what its top is called in the archive; "." for a folder's content only
+  bool follow = false;    // a link at the end of the path
+  bool sparse = false;    // holes stay holes (PAX sparse 1.0)
+  bool writable = false;  // the same container is going to be written to while this is read
+};
+struct UnpackRequest {
+  std::string folder;        // exists
+  bool keep_owners = false;  // as the archive says, else root's
+};
+struct FindRequest {
+  std::string path;
+  std::string name;    // pattern of the last component
+  std::string type;    // f d l p s b c
+  int max_depth = -1;  // -1: no limit
+};
+struct PathChange {
+  enum class Kind { changed, added, removed };
+  Kind kind = Kind::changed;
+  std::string path;
+};
+struct CommitRequest {
+  std::string reference;  // full form; "" = none
+  std::string author, message;
+  std::vector<std::string> changes;  // "CMD ...", as of import
+  bool pause = true;
 };
 
 struct ImageSummary {
@@ -376,6 +458,29 @@ struct DiskUsage {
     std::uint64_t size = 0, reclaimable = 0;
   };
   std::vector<Row> rows;
+  // Object by object.
+  struct ImageUse {
+    ImageSummary image;
+    std::uint64_t shared = 0, unique = 0;  // bytes that other images have too, or only this one
+  };
+  struct ContainerUse {
+    Container container;
+    std::uint64_t size = 0;
+  };
+  struct VolumeUse {
+    Volume volume;
+    std::int64_t links = 0;  // containers that use it
+    std::uint64_t size = 0;
+  };
+  std::vector<ImageUse> images;
+  std::vector<ContainerUse> containers;
+  std::vector<VolumeUse> volumes;
+};
+
+/// One database file that was looked at by migrate().
+struct Migration {
+  std::string file;
+  int from = 0, to = 0;  // schema versions
 };
 
 /// One step's progress; calls come at most every 100 ms and once at the end.

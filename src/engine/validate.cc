@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What can be judged of a CreateRequest without looking at the host.
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include <arpa/inet.h>
@@ -197,25 +198,72 @@ void check_security_option(const std::string& option) {
       .with_hint(hint.empty() ? "no-new-privileges, seccomp=FILE|unconfined, systempaths=unconfined" : hint);
 }
 
+void check_log_file_option(const std::string& key, const std::string& value) {
+  if (key == "max-size" && parse_size(value) < 4096)
+    throw bad("--log-opt", key + "=" + value, "too small").with_hint("4k or more");
+  auto files = parse_u64(value);
+  if (key == "max-file" && (!files || *files < 1 || *files > 1000))
+    throw bad("--log-opt", key + "=" + value, "not a number from 1 to 1000");
+}
+
+void check_syslog_address(const std::string& value) {
+  bool path = value.starts_with("unix:///") || value.starts_with("unixgram:///");
+  std::string rest = value.starts_with("udp://") ? value.substr(6) : "";
+  auto colon = rest.rfind(':');
+  std::string host = rest.substr(0, colon);
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  auto port = colon == std::string::npos ? std::nullopt : parse_u64(rest.substr(colon + 1));
+  if (!path && !(is_address(host) && port && *port > 0 && *port < 65536))
+    throw bad("--log-opt", "syslog-address=" + value, "not an address that syslog can have")
+        .with_hint("unix:///dev/log or udp://127.0.0.1:514");
+}
+
 void check_logs(const CreateRequest& r) {
-  if (r.log_driver != "json-file" && r.log_driver != "none") {
-    std::string hint = did_you_mean_hint(r.log_driver, std::vector<std::string>{"json-file", "none"});
+  static const std::map<std::string, std::vector<std::string>> drivers = {
+      {"json-file", {"max-size", "max-file"}},
+      {"local", {"max-size", "max-file"}},
+      {"journald", {"tag"}},
+      {"syslog", {"tag", "syslog-address", "syslog-facility"}},
+      {"none", {}}};
+  auto driver = drivers.find(r.log_driver);
+  if (driver == drivers.end()) {
+    std::vector<std::string> names;
+    for (const auto& [name, options] : drivers) names.push_back(name);
+    std::string hint = did_you_mean_hint(r.log_driver, names);
     throw error(ErrorCode::unsupported, "log driver {} is not there", quoted(r.log_driver))
         .with_id("E-NOT-BUILT")
-        .with_hint(hint.empty() ? "use json-file or none" : hint);
+        .with_hint(hint.empty() ? "use one of " + join(names, ", ") : hint);
   }
+  const auto& known = driver->second;
   for (const auto& [key, value] : r.log_options) {
-    if (r.log_driver == "none") throw bad("--log-opt", key, "the driver none takes no options");
-    if (key == "max-size") {
-      if (parse_size(value) < 4096) throw bad("--log-opt", key + "=" + value, "too small").with_hint("4k or more");
-    } else if (key == "max-file") {
-      auto files = parse_u64(value);
-      if (!files || *files < 1 || *files > 1000)
-        throw bad("--log-opt", key + "=" + value, "not a number from 1 to 1000");
-    } else {
-      throw bad("--log-opt", key, "unknown").with_hint("max-size and max-file");
-    }
+    if (std::find(known.begin(), known.end(), key) == known.end())
+      throw bad("--log-opt", key, "the driver " + r.log_driver + " has no such option")
+          .with_hint(known.empty() ? "it has none" : "it has " + join(known, ", "));
+    check_log_file_option(key, value);
+    if (key == "syslog-address") check_syslog_address(value);
+    if (key == "syslog-facility") parse_syslog_facility(value);
   }
+}
+
+void check_life(const CreateRequest& r) {
+  if (!r.restart.policy.empty() && r.auto_remove)
+    throw conflict("--restart " + r.restart.policy, "--rm", "what is removed at its end cannot be started again");
+  const auto& h = r.health;
+  if (h.test.empty()) return;
+  const std::string& kind = h.test[0];
+  if (kind != "NONE" && kind != "CMD" && kind != "CMD-SHELL")
+    throw bad("the health check", kind, "is none of NONE, CMD and CMD-SHELL");
+  if (kind != "NONE" && h.test.size() < 2) throw bad("--health-cmd", "", "the command is missing");
+}
+
+void check_health_times(const oci::HealthCheck& h) {
+  constexpr std::int64_t least = 1'000'000;
+  for (auto [option, value] :
+       {std::pair("--health-interval", h.interval), std::pair("--health-timeout", h.timeout),
+        std::pair("--health-start-period", h.start_period), std::pair("--health-start-interval", h.start_interval)})
+    if (value != 0 && value < least)
+      throw bad(option, std::to_string(value) + "ns", "below a millisecond").with_hint("1ms or more; 0: the default");
+  if (h.retries < 0) throw bad("--health-retries", std::to_string(h.retries), "negative");
 }
 
 void check_process(const CreateRequest& r) {
@@ -251,6 +299,8 @@ void check_no_isolation(const CreateRequest& r) {
 
 }  // namespace
 
+void validate_limits(const Resources& r) { check_resources(r); }
+
 void validate(const CreateRequest& r) {
   if (r.image.empty()) throw Error(ErrorCode::invalid_argument, "no image given").with_id("E-ARGUMENTS");
   if (!r.name.empty()) check_name("container", r.name);
@@ -264,6 +314,8 @@ void validate(const CreateRequest& r) {
   for (const auto& [key, value] : r.sysctls) check_sysctl(r, key);
   for (const auto& option : r.security_opt) check_security_option(option);
   check_logs(r);
+  check_life(r);
+  check_health_times(r.health);
   check_no_isolation(r);
 }
 

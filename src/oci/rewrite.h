@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A manifest with other layers; everything else in it (annotations, subject, order) stays as it is.
+// Documents with parts of them changed; everything else in them stays as it is, also what we do not know.
 #pragma once
 
 #include <string>
@@ -12,5 +12,9 @@ namespace servin::oci {
 
 /// As many layers as it has; media type, digest and size are replaced.
 std::string with_layers(std::string_view manifest, const std::vector<Descriptor>& layers);
+
+/// The image config `parent` as that of an image made from it: what ImageConfig holds is taken from `config`, the rest
+/// (Healthcheck, Shell, ...) stays.
+std::string derive_config(std::string_view parent, const ImageConfig& config);
 
 }  // namespace servin::oci

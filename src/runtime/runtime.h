@@ -49,6 +49,15 @@ struct Prepared {
   std::vector<std::string> warnings;  // "rlimit nofile 1048576 reduced to 524288: ..."
 };
 
+/// What a container uses; 0 where the host does not count it.
+struct Usage {
+  std::uint64_t cpu_ns = 0;
+  std::uint64_t memory = 0;        // bytes, without the page cache that is easily reclaimed
+  std::uint64_t memory_limit = 0;  // 0 = none
+  std::uint64_t pids = 0, pids_limit = 0;
+  std::uint64_t read_bytes = 0, written_bytes = 0;
+};
+
 struct ExecSpec {
   std::vector<std::string> args, env;  // env: additions; the container's own come from its plan
   std::string user, cwd;
@@ -68,6 +77,10 @@ class Runtime {
   virtual bool is_paused(const std::string& plan) = 0;
   /// All processes of the container, as the host numbers them.
   virtual std::vector<pid_t> processes(const std::string& plan) = 0;
+  virtual Usage usage(const std::string& plan) = 0;
+  /// Of a running container: all of its limits, as they are to be. Throws when one cannot be had; those before it are
+  /// applied then. What is returned takes the plan's place.
+  virtual Prepared update(const std::string& plan, const oci::SpecResources& limits) = 0;
   /// Sends a signal to every process inside (the kill at the end of rm -f); to the first process only: os/process.h.
   virtual void kill_all(const std::string& plan, int signal) = 0;
 };

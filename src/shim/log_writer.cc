@@ -30,7 +30,10 @@ void give_back(void* start, std::size_t size) { ::madvise(start, size & ~(page -
 LogWriter::LogWriter(const LogConfig& config) : config_(config) {
   partial_[0].bytes = partial_buffers[0];
   partial_[1].bytes = partial_buffers[1];
-  open();
+  if (config_.kind == LogConfig::Kind::file)
+    open();
+  else
+    datagrams_.open(config_);
 }
 
 void LogWriter::open() {
@@ -79,9 +82,29 @@ void LogWriter::finish(Time time) {
 }
 
 void LogWriter::add_record(Stream stream, std::string_view text, Time time) {
+  if (config_.kind != LogConfig::Kind::file) return send_record(stream, text, time);
   if (lost_ > 0 && batch_ == 0) add_loss_note(time);
   if (batch_ + record_bound(text.size()) > sizeof batch_buffer) flush();
   append(encode_json_line(batch_buffer + batch_, text, name(stream), time));
+}
+
+/// What the receiver does not take at once is lost: a journal that hangs must not hold up the container.
+void LogWriter::send_record(Stream stream, std::string_view text, Time time) {
+  auto send = [&](Stream s, std::string_view line) {
+    std::size_t size = datagrams_.encode(batch_buffer, s == Stream::err, line, time);
+    return datagrams_.send(std::string_view(batch_buffer, size));
+  };
+  if (lost_ > 0) {
+    char note[256];
+    auto end =
+        fmt::format_to_n(note, sizeof note, "servin: {} log records were lost: {}", lost_, errno_text(lost_errno_));
+    if (send(Stream::err, std::string_view(note, std::min(end.size, sizeof note))) == 0) lost_ = 0;
+  }
+  if (text.ends_with('\n')) text.remove_suffix(1);
+  int problem = send(stream, text);
+  if (problem == 0) return;
+  ++lost_;
+  lost_errno_ = problem;
 }
 
 /// The record of `size` bytes that stands behind the batch becomes part of it, in the next file if this one is full.

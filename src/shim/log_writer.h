@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The container's log: json-lines, rotated by size. Writing never fails towards the caller: what the disk does not take
-// is counted and a note stands in the log as soon as it takes something again.
+// The container's log: json-lines, rotated by size, or datagrams to journald or syslog. Writing never fails towards the
+// caller: what the disk does not take is counted and a note stands in the log as soon as it takes something again.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +8,7 @@
 
 #include "os/fd.h"
 #include "shim/client/client.h"
+#include "shim/datagram_log.h"
 #include "shim/json_line.h"
 
 namespace servin::shim {
@@ -36,11 +37,13 @@ class LogWriter {
   void add_record(Stream stream, std::string_view text, Time time);
   void append(std::size_t size);
   void add_loss_note(Time time);
+  void send_record(Stream stream, std::string_view text, Time time);
   void flush();
   void rotate();
 
   LogConfig config_;
   Fd file_;
+  DatagramLog datagrams_;
   std::uint64_t size_ = 0;  // of the file
   std::size_t batch_ = 0;   // bytes of whole records that wait for flush()
   std::uint64_t lost_ = 0;  // records since the last note

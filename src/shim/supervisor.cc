@@ -10,12 +10,14 @@
 
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 
 #include "base/event.h"
 #include "os/file.h"
 #include "os/journal.h"
+#include "shim/client/restart.h"
 #include "shim/verb.h"
 
 namespace servin::shim {
@@ -72,6 +74,7 @@ Supervisor::Supervisor(Start start, Launcher& launcher)
   }
   set_up_streams();
   open_log();
+  if (!request_.health.verb.empty()) plan_check();
 }
 
 void Supervisor::set_up_streams() {
@@ -97,7 +100,7 @@ void Supervisor::keep_terminal_open() {
 }
 
 void Supervisor::open_log() {
-  if (request_.log.path.empty()) return;
+  if (!request_.log.is_set()) return;
   try {
     log_.emplace(request_.log);
   } catch (const Error&) {
@@ -119,8 +122,10 @@ void Supervisor::run() {
     clients_.handle(poll_ + first_client, polled_clients_);
     if (poll_[listening].revents != 0) clients_.accept(listener_);
     if (poll_[arriving].revents != 0 && ports_.poll_fd() >= 0) ports_.start_carrier();
+    if (!exited_ && is_check_due()) start_check();
     if (exited_) settle();
   }
+  if (status_.phase == Phase::restarting) start_again();
 }
 
 void Supervisor::wait() {
@@ -135,7 +140,8 @@ void Supervisor::wait() {
   poll_[arriving] = {ports_.poll_fd(), POLLIN, 0};
   polled_clients_ = clients_.fill_poll(poll_ + first_client, stuck);
   while (::poll(poll_, first_client + polled_clients_, timeout_ms()) == 0) {
-    if (exited_ || !busy_) return;
+    if (exited_ || is_check_due()) return;
+    if (!busy_) continue;
     // Quiet for a while: the pages that a burst used are not kept.
     ::madvise(output_buffer, sizeof output_buffer, MADV_DONTNEED);
     if (input_size_ == 0) ::madvise(input_buffer, sizeof input_buffer, MADV_DONTNEED);
@@ -145,7 +151,12 @@ void Supervisor::wait() {
 }
 
 int Supervisor::timeout_ms() const {
-  if (!exited_) return busy_ && pending_ == 0 ? idle_ms : -1;
+  if (!exited_) {
+    int idle = busy_ && pending_ == 0 ? idle_ms : -1;
+    if (next_check_ == 0) return idle;
+    std::int64_t left = std::clamp<std::int64_t>((next_check_ - monotonic_ns()) / millisecond + 1, 0, INT32_MAX);
+    return idle < 0 ? static_cast<int>(left) : std::min(idle, static_cast<int>(left));
+  }
   if (!recorded_ || !tidied_) return static_cast<int>(record_after / millisecond);
   return pending_ > 0 ? -1 : static_cast<int>(drain_limit / millisecond);
 }
@@ -222,6 +233,7 @@ void Supervisor::reap() {
   while ((pid = ::waitpid(-1, &status, WNOHANG)) > 0) {
     if (pid == helper_) helper_ = 0;
     if (pid == ports_.carrier()) ports_.carrier_ended(status);
+    if (pid == checker_) end_check(status);
     if (pid != launched_.process.pid || exited_) continue;
     exited_ = true;
     exit_time_ = monotonic_ns();
@@ -234,6 +246,26 @@ void Supervisor::reap() {
   if (exited_ && pid == 0) end_others();
 }
 
+void Supervisor::plan_check() {
+  const HealthTimes& h = request_.health;
+  std::int64_t now = monotonic_ns();
+  bool early = is_starting_ && now - start_time_ < h.start_period_ms * millisecond;
+  next_check_ = now + (early ? h.start_interval_ms : h.interval_ms) * millisecond;
+}
+
+void Supervisor::start_check() {
+  checker_ = run_verb(request_.health.verb);
+  next_check_ = 0;
+  if (checker_ == 0) plan_check();
+}
+
+void Supervisor::end_check(int status) {
+  checker_ = 0;
+  int answer = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  if (answer == 0 || answer == 1) is_starting_ = false;
+  plan_check();
+}
+
 /// The container ends with its first process. In a pid namespace the kernel sees to that; without one (--pid host, host
 /// runtime) its orphans are our children by now, as we are their subreaper.
 void Supervisor::end_others() {
@@ -242,7 +274,7 @@ void Supervisor::end_others() {
   for (std::size_t at = 0; at < text.size();) {
     auto end = std::min(text.find(' ', at), text.size());
     pid_t pid = std::atoi(text.c_str() + at);
-    if (pid > 0 && pid != helper_ && pid != ports_.carrier()) ::kill(pid, SIGKILL);
+    if (pid > 0 && pid != helper_ && pid != checker_ && pid != ports_.carrier()) ::kill(pid, SIGKILL);
     at = end + 1;
   }
 }
@@ -282,7 +314,7 @@ void Supervisor::tell_exit() {
 void Supervisor::record_exit() {
   if (recorded_) return;
   recorded_ = true;
-  status_.phase = Phase::exited;
+  decide();
   try {
     plan_ = read_file(request_.run_dir + "/" + plan_name, 64U << 20U).value_or("");
     if (!plan_.empty()) status_.oom_killed = launcher_.oom_killed(plan_);
@@ -295,6 +327,15 @@ void Supervisor::record_exit() {
     // run_dir was removed under us or the disk is full: the clients are told all the same.
   }
   write_events();
+}
+
+/// Over, or another round. Before the record is written: who reads it must not take the one for the other.
+void Supervisor::decide() {
+  status_.phase = Phase::exited;
+  auto restart = read_restart(request_.run_dir);
+  if (!restart || !wants_restart(*restart, status_.exit_code, stopped_by_hand())) return;
+  status_.phase = Phase::restarting;
+  status_.delay_ms = next_delay_ms(restart->delay_ms, exit_time_ - start_time_);
 }
 
 void Supervisor::write_events() {
@@ -317,7 +358,52 @@ void Supervisor::write_events() {
 void Supervisor::tidy_up() {
   if (tidied_) return;
   tidied_ = true;
+  if (status_.phase == Phase::restarting) return;
   if (!released_ || !tidy_released()) run_verb(request_.after_exit);
+}
+
+bool Supervisor::stopped_by_hand() const { return path_exists(request_.run_dir + "/" + stopped_name); }
+
+/// Nobody has taken the container over.
+bool Supervisor::is_mine() const {
+  try {
+    auto status = read_status(request_.run_dir);
+    return status && status->phase == Phase::restarting && status->shim == status_.shim;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+void Supervisor::sleep_ms(std::uint32_t time) const {
+  std::int64_t deadline = monotonic_ns() + time * millisecond;
+  for (std::int64_t left = deadline - monotonic_ns(); left > 0; left = deadline - monotonic_ns())
+    ::poll(nullptr, 0, static_cast<int>(left / millisecond + 1));
+}
+
+/// The back-off, then the verb. It stays until the verb has ended, so that all along somebody alive answers for the
+/// container; a verb that was killed, or met a locked container, is tried again after a longer time.
+void Supervisor::start_again() {
+  ::prctl(PR_SET_CHILD_SUBREAPER, 0);  // what the verb starts is not ours
+  for (;; status_.delay_ms = next_delay_ms(status_.delay_ms, 0)) {
+    sleep_ms(status_.delay_ms);
+    if (!is_mine()) return;
+    auto restart = read_restart(request_.run_dir);
+    if (!restart || stopped_by_hand()) return give_up();
+    pid_t verb = run_verb(restart->verb);
+    while (verb > 0 && ::waitpid(verb, nullptr, 0) < 0 && errno == EINTR) continue;
+    if (!is_mine()) return;
+  }
+}
+
+/// Somebody ended it, or took the policy away, while it waited.
+void Supervisor::give_up() {
+  status_.phase = Phase::exited;
+  try {
+    write_file(request_.run_dir + "/" + status_name, encode_status(status_));
+  } catch (const Error&) {
+    // run_dir was removed.
+  }
+  run_verb(request_.after_exit);
 }
 
 /// The record is gone, so this needs no database, and no program has to be started for it. The folder that tells of the

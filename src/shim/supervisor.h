@@ -31,7 +31,7 @@ class Supervisor : private ClientEvents {
   Supervisor(Start start, Launcher& launcher);
 
   /// Returns after the exit was recorded and told to everybody who listens, and after_exit was spawned or, of a
-  /// released container, everything is gone.
+  /// released container, everything is gone; of one that is to be started again: when another shim has it.
   void run();
 
  private:
@@ -61,11 +61,21 @@ class Supervisor : private ClientEvents {
   void end_others();
   void settle();
   void record_exit();
+  void decide();
+  bool is_check_due() const { return next_check_ != 0 && monotonic_ns() >= next_check_; }
+  void plan_check();
+  void start_check();
+  void end_check(int status);
   void write_events();
   void tell_exit();
   bool awaits_release() const;
   void tidy_up();
   bool tidy_released();
+  void start_again();
+  bool is_mine() const;
+  bool stopped_by_hand() const;
+  void give_up();
+  void sleep_ms(std::uint32_t time) const;
   bool drained() const { return !out_.fd && !err_.fd && pending_ == 0; }
 
   SpawnRequest request_;
@@ -81,6 +91,9 @@ class Supervisor : private ClientEvents {
   PortKeeper ports_;
   Fd children_;  // signalfd of SIGCHLD
   pid_t helper_;
+  pid_t checker_ = 0;            // the health check that runs
+  std::int64_t next_check_ = 0;  // monotonic; 0 = none
+  bool is_starting_ = true;      // as far as its health goes
 
   std::size_t pending_ = 0;     // bytes of a frame that the spawner could not take yet
   std::size_t input_size_ = 0;  // bytes for the container that it could not take yet

@@ -172,6 +172,17 @@ void discard_temporary(const Paths& paths) {
   }
 }
 
+// A descriptor of our own is harmless before the file is opened as a database.
+std::string read_file_start(const std::string& path, std::size_t size) {
+  int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return "";
+  std::string head(size, '\0');
+  ssize_t n = ::pread(fd, head.data(), size, 0);
+  ::close(fd);
+  head.resize(n > 0 ? static_cast<std::size_t>(n) : 0);
+  return head;
+}
+
 FileLock lock_init(const std::string& dir) {
   return FileLock::acquire(dir + "/init.lock", "the set-up of " + dir, lock_patience);
 }
@@ -198,6 +209,13 @@ int read_version(sqlite3* db, const std::string& path) {
         .with_id("E-STATE-NEWER")
         .with_hint("use the newer servin, or another --root");
   return static_cast<int>(version);
+}
+
+int version_of_file(const std::string& path) {
+  std::string head = read_file_start(path, 64);
+  if (head.size() < 64) return 0;
+  auto byte = [&](std::size_t i) { return static_cast<int>(static_cast<unsigned char>(head[i])); };
+  return byte(60) << 24 | byte(61) << 16 | byte(62) << 8 | byte(63);
 }
 
 void migrate(Connection& db, bool durable) {

@@ -25,6 +25,8 @@ bool is_of_this_boot(Connection& run);
 /// The schema version, from the first 100 bytes of the file: throws E-STATE-NEWER or E-STATE-DAMAGED before SQLite
 /// writes anything.
 int read_version(sqlite3* db, const std::string& path);
+/// The same of a file that nobody has opened; 0 when it cannot be told.
+int version_of_file(const std::string& path);
 /// From an older version to this one, in one transaction.
 void migrate(Connection& db, bool durable);
 

@@ -11,6 +11,7 @@ import shutil
 import signal
 import socket
 import sqlite3
+import struct
 import tarfile
 
 import pytest
@@ -199,6 +200,35 @@ def paused(e):
     return ["exec", "frozen", "true"], "frozen"
 
 
+@provokes("E-RESTARTING")
+def restarting(e):
+    e.ok("run", "-d", "--name", "again", "--restart", "always", "base", "sh", "-c", "until [ -e /end ]; do sleep 0.05; done; exit 3")
+    # The next pause is to be a minute long (docs/state-layout.md: restart).
+    record = pathlib.Path(e.root, "run/containers", e.inspect("again")["Id"], "restart")
+    fields = record.read_bytes()
+    record.write_bytes(fields[:9] + struct.pack("<I", 50_000) + fields[13:])
+    e.ok("exec", "again", "touch", "/end")
+    e.wait_for("the pause", lambda: e.inspect("again")["State"]["Restarting"])
+    return ["exec", "again", "true"], "again"
+
+
+@provokes("E-NO-HEALTHCHECK")
+def no_health_check(e):
+    e.ok("run", "-d", "--name", "unchecked", "base", "sleep", "1000")
+    return ["wait", "--condition", "healthy", "unchecked"], "unchecked"
+
+
+@provokes("E-LOG-RECEIVER")
+def no_log_receiver(e):
+    return ["run", "--rm", "--log-driver", "syslog", "--log-opt", f"syslog-address=unix://{e.dir}/nobody", "base", "true"], f"{e.dir}/nobody"
+
+
+@provokes("E-LOG-ELSEWHERE")
+def log_elsewhere(e):
+    e.ok("run", "--name", "sent", "--log-driver", "syslog", "--log-opt", "syslog-address=udp://127.0.0.1:9", "base", "echo", "hello")
+    return ["logs", "sent"], "sent"
+
+
 @provokes("E-NOT-PAUSED")
 def not_paused(e):
     e.ok("run", "-d", "--name", "on", "base", "sleep", "1000")
@@ -325,6 +355,42 @@ def archive_terminal(e):
     terminal = e.pty("save", "base")
     code = terminal.wait()
     return type("Result", (), {"code": code, "out": "", "err": terminal.text.replace("\r\n", "\n")}), "terminal"
+
+
+@provokes("E-PATH-NOT-FOUND")
+def path_not_found(e):
+    e.ok("create", "--name", "one", "base")
+    return ["fs", "cat", "one", "/no/such"], "/no/such"
+
+
+@provokes("E-PATH-EXISTS")
+def path_exists(e):
+    e.ok("create", "--name", "one", "base")
+    return ["fs", "mkdir", "one", "/bin"], "/bin"
+
+
+@provokes("E-PATH-KIND")
+def path_kind(e):
+    e.ok("create", "--name", "one", "base")
+    return ["fs", "cat", "one", "/bin"], "/bin"
+
+
+@provokes("E-PATH-NOT-EMPTY")
+def path_not_empty(e):
+    e.ok("create", "--name", "one", "base")
+    return ["fs", "rmdir", "one", "/bin"], "/bin"
+
+
+@provokes("E-PATH-READ-ONLY")
+def path_read_only(e):
+    e.ok("create", "--name", "one", "--read-only", "base")
+    return ["fs", "mkdir", "one", "/srv1"], "/srv1"
+
+
+@provokes("E-PATH-MOUNTED")
+def path_mounted(e):
+    e.ok("create", "--name", "one", "-v", "vol:/data", "base")
+    return ["fs", "rm", "-r", "one", "/data"], "/data"
 
 
 @provokes("E-VOLUME-IN-USE")

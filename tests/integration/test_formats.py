@@ -133,7 +133,8 @@ def test_output_follows_the_published_schemas(shown, source):
     schemas = shown.ok("help", "--schemas").json()
     assert schemas == json.loads((source / "docs/schemas.json").read_text()), "docs/schemas.json is old: ./dev docs"
     lists = {"ls": ["ls", "-a"], "image ls": ["images"], "image history": ["history", "base"], "volume ls": ["volume", "ls"],
-             "image template ls": ["image", "template", "ls"], "system df": ["system", "df"], "system doctor": ["system", "doctor"]}
+             "image template ls": ["image", "template", "ls"], "diff": ["diff", "one"], "fs ls": ["fs", "ls", "one", "/"], "stats": ["stats", "--no-stream", "--all"], "system df": ["system", "df"], "system doctor": ["system", "doctor"]}
+    shown.ok("fs", "mkdir", "one", "/new")
     for name, words in lists.items():
         rows = shown.run(*words, "--format", "json").lines
         assert rows, name

@@ -1,7 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/local/attachment.h"
 
+#include <csignal>
+
+#include "base/log.h"
+#include "os/file.h"
+
 namespace servin::engine {
+
+void ShimAttachment::signal(int number) {
+  bool ends = number == SIGINT || number == SIGTERM || number == SIGQUIT || number == SIGKILL;
+  if (ends && !stopped_mark_.empty()) {
+    try {
+      write_file(stopped_mark_, "");
+    } catch (const Error& e) {
+      log::debug("{}", e.what());  // it was removed at this moment
+    }
+  }
+  client_.signal(number);
+}
 
 std::optional<Attachment::Event> ShimAttachment::next() {
   if (given_ < first_.size()) return std::move(first_[given_++]);

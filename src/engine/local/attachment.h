@@ -19,13 +19,16 @@ class ShimAttachment : public Attachment {
   bool write_stdin(std::string_view bytes) override { return client_.write_stdin(bytes); }
   void close_stdin() override { client_.close_stdin(); }
   void resize(std::uint16_t rows, std::uint16_t columns) override { client_.resize(rows, columns); }
-  void signal(int number) override { client_.signal(number); }
+  void signal(int number) override;
+  /// A signal that ends programs makes this file: the end is one that somebody wanted.
+  void mark_stopped_by(std::string path) { stopped_mark_ = std::move(path); }
   /// Output that was written before, given out first (attach --logs).
   void put_first(Event event) { first_.push_back(std::move(event)); }
 
  private:
   shim::Client client_;
   std::function<bool()> drop_record_;
+  std::string stopped_mark_;
   std::vector<Event> first_;
   std::size_t given_ = 0;
 };

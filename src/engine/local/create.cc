@@ -6,6 +6,7 @@
 
 #include "base/id.h"
 #include "base/strings.h"
+#include "engine/local/health_state.h"
 #include "engine/local/making.h"
 #include "engine/local/records.h"
 #include "engine/option_error.h"
@@ -90,6 +91,7 @@ ContainerConfig LocalEngine::settle_config(const CreateRequest& request, const i
         .with_id("E-NO-ISOLATION")
         .with_hint("leave --user out: the program runs as yourself");
   if (c.request.user.empty()) c.request.user = image.config.user;
+  c.request.health = settle_health(request.health, oci::parse_health_check(image.config_json));
   bool own_name = c.request.hostname.empty() && c.request.uts_mode != "host" && request.network != "host" &&
                   !request.network.starts_with("container:");
   if (own_name) c.request.hostname = short_id(c.id);

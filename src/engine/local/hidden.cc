@@ -98,5 +98,7 @@ void hidden_cleanup(const Paths& paths, const std::string& id) {
 }
 
 void hidden_persist(const Paths& paths, const std::string& id) { LocalEngine(paths).persist(id); }
+void hidden_restart(const Paths& paths, const std::string& id) { LocalEngine(paths).restart_by_policy(id); }
+int hidden_health(const Paths& paths, const std::string& id) { return LocalEngine(paths).check_health(id); }
 
 }  // namespace servin::engine

@@ -187,7 +187,8 @@ RemovedImage LocalEngine::remove_image(const std::string& text, bool force, bool
       ContainerState state;
       // What was left behind by a killed command does not keep an image.
       if (!row || !settle_if_needed(*row, state)) continue;
-      bool running = state.status == Status::running || state.status == Status::paused || is_being_made(*row);
+      bool running = state.status == Status::running || state.status == Status::paused ||
+                     state.status == Status::restarting || is_being_made(*row);
       (running ? users.running : users.stopped).push_back(row->name);
     }
     return users;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // info and df.
+#include <map>
 #include <set>
 #include <unistd.h>
 
@@ -9,6 +10,7 @@
 #include "base/strings.h"
 #include "engine/local/local.h"
 #include "linux/cgroup_layout.h"
+#include "state/schema.h"
 
 namespace servin::engine {
 namespace {
@@ -46,6 +48,7 @@ EngineInfo LocalEngine::info() {
     ++info.containers;
     switch (container.state.status) {
       case Status::running:
+      case Status::restarting:
         ++info.running;
         break;
       case Status::paused:
@@ -62,26 +65,45 @@ EngineInfo LocalEngine::info() {
   return info;
 }
 
+std::vector<Migration> LocalEngine::migrate() {
+  std::vector<Migration> done;
+  for (const auto& [path, durable] : {std::pair(paths_.db(), true), std::pair(paths_.run_db(), false)}) {
+    if (!path_exists(path)) continue;
+    int before = state::version_of_file(path);
+    state::Connection db(path, durable);  // refuses a newer one, brings an older one up to date
+    done.push_back({path, before, state::schema_version});
+  }
+  return done;
+}
+
 DiskUsage LocalEngine::disk_usage() {
   DiskUsage usage;
   DiskUsage::Row images{"Images", 0, 0, 0, 0};
   // A layer that several images share is there once.
-  std::set<oci::Digest> counted;
+  std::map<oci::Digest, std::int64_t> users;
   std::set<oci::Digest> needed;
   auto all_images = images_.list();
+  auto bytes_of = [&](const oci::Digest& chain) { return snapshotter_.has(chain) ? snapshotter_.size(chain) : 0; };
   for (const auto& image : all_images) {
     ++images.total;
+    for (const auto& chain : image.chain) ++users[chain];
     if (db_.containers_of_image(image.id).empty()) continue;
     ++images.active;
     needed.insert(image.chain.begin(), image.chain.end());
   }
-  for (const auto& image : all_images) {
-    for (const auto& chain : image.chain) {
-      if (!counted.insert(chain).second || !snapshotter_.has(chain)) continue;
-      std::uint64_t bytes = snapshotter_.size(chain);
-      images.size += bytes;
-      if (needed.count(chain) == 0) images.reclaimable += bytes;
+  for (const auto& [chain, count] : users) {
+    std::uint64_t bytes = bytes_of(chain);
+    images.size += bytes;
+    if (needed.count(chain) == 0) images.reclaimable += bytes;
+  }
+  for (auto& summary : list_images({})) {
+    DiskUsage::ImageUse use;
+    use.image = std::move(summary);
+    for (const auto& image : all_images) {
+      if (image.id != use.image.id) continue;
+      for (const auto& chain : image.chain) (users[chain] > 1 ? use.shared : use.unique) += bytes_of(chain);
     }
+    usage.images.push_back(std::move(use));
   }
   DiskUsage::Row containers{"Containers", 0, 0, 0, 0};
   ContainerFilter all;
@@ -93,15 +115,18 @@ DiskUsage LocalEngine::disk_usage() {
     containers.active += up ? 1 : 0;
     containers.size += bytes;
     if (!up) containers.reclaimable += bytes;
+    usage.containers.push_back({container, bytes});
   }
   DiskUsage::Row volumes{"Local Volumes", 0, 0, 0, 0};
   for (const auto& row : db_.volumes()) {
-    bool used = !users_of_volume(row.name).empty();
+    auto users_of = users_of_volume(row.name);
+    bool used = !users_of.empty();
     std::uint64_t bytes = tree_size(volume_dir(row.name));
     ++volumes.total;
     volumes.active += used ? 1 : 0;
     volumes.size += bytes;
     if (!used) volumes.reclaimable += bytes;
+    usage.volumes.push_back({inspect_volume(row.name), static_cast<std::int64_t>(users_of.size()), bytes});
   }
   usage.rows = {images, containers, volumes};
   return usage;

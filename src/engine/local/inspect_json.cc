@@ -4,7 +4,10 @@
 
 #include "base/id.h"
 #include "base/strings.h"
+#include "engine/local/health_state.h"
 #include "engine/local/local.h"
+#include "engine/local/log_config.h"
+#include "engine/local/running.h"
 #include "engine/options.h"
 #include "runtime/defaults.h"
 
@@ -39,11 +42,12 @@ ordered_json set(const std::vector<std::string>& items) {
 }
 
 ordered_json state_json(const ContainerState& s) {
-  bool running = s.status == Status::running || s.status == Status::paused;
+  // Docker's Running means that somebody looks after it.
+  bool running = is_up(s.status) || s.status == Status::restarting;
   return {{"Status", to_string(s.status)},
           {"Running", running},
           {"Paused", s.status == Status::paused},
-          {"Restarting", false},
+          {"Restarting", s.status == Status::restarting},
           {"OOMKilled", s.oom_killed},
           {"Dead", s.status == Status::dead},
           {"Pid", s.pid},
@@ -129,40 +133,42 @@ ordered_json host_config(const ContainerConfig& c) {
   const CreateRequest& r = c.request;
   bool open_paths = r.privileged;
   for (const auto& option : r.security_opt) open_paths = open_paths || option == "systempaths=unconfined";
-  ordered_json j = {{"Binds", binds_json(r)},
-                    {"LogConfig", {{"Type", r.log_driver}, {"Config", map(r.log_options)}}},
-                    {"NetworkMode", r.network},
-                    {"PortBindings", bindings_json(r)},
-                    {"RestartPolicy", {{"Name", "no"}, {"MaximumRetryCount", 0}}},
-                    {"AutoRemove", r.auto_remove},
-                    {"VolumesFrom", array_or_null(r.volumes_from)},
-                    {"CapAdd", array_or_null(r.cap_add)},
-                    {"CapDrop", array_or_null(r.cap_drop)},
-                    {"CgroupnsMode", r.cgroupns_mode.empty() ? "private" : r.cgroupns_mode},
-                    {"Dns", array(r.dns)},
-                    {"DnsOptions", array(r.dns_options)},
-                    {"DnsSearch", array(r.dns_search)},
-                    {"ExtraHosts", array_or_null(r.extra_hosts)},
-                    {"GroupAdd", array_or_null(r.groups)},
-                    {"IpcMode", r.ipc_mode.empty() ? "private" : r.ipc_mode},
-                    {"OomScoreAdj", r.oom_score_adj.value_or(0)},
-                    {"PidMode", r.pid_mode},
-                    {"Privileged", r.privileged},
-                    {"PublishAllPorts", r.publish_all},
-                    {"ReadonlyRootfs", r.read_only},
-                    {"SecurityOpt", array_or_null(r.security_opt)},
-                    {"Tmpfs", tmpfs_json(r)},
-                    {"UTSMode", r.uts_mode},
-                    {"UsernsMode", r.userns_mode},
-                    {"ShmSize", r.shm_size},
-                    {"Sysctls", map(r.sysctls)},
-                    {"Runtime", "servin"},
-                    {"Isolation", isolation_text(r.isolation)},
-                    {"CgroupParent", r.cgroup_parent},
-                    {"Devices", devices_json(r.devices)},
-                    {"DeviceCgroupRules", array_or_null(r.device_cgroup_rules)},
-                    {"Ulimits", ulimits_json(r.ulimits)},
-                    {"Init", r.init}};
+  ordered_json j = {
+      {"Binds", binds_json(r)},
+      {"LogConfig", {{"Type", r.log_driver}, {"Config", map(r.log_options)}}},
+      {"NetworkMode", r.network},
+      {"PortBindings", bindings_json(r)},
+      {"RestartPolicy",
+       {{"Name", r.restart.policy.empty() ? "no" : r.restart.policy}, {"MaximumRetryCount", r.restart.retries}}},
+      {"AutoRemove", r.auto_remove},
+      {"VolumesFrom", array_or_null(r.volumes_from)},
+      {"CapAdd", array_or_null(r.cap_add)},
+      {"CapDrop", array_or_null(r.cap_drop)},
+      {"CgroupnsMode", r.cgroupns_mode.empty() ? "private" : r.cgroupns_mode},
+      {"Dns", array(r.dns)},
+      {"DnsOptions", array(r.dns_options)},
+      {"DnsSearch", array(r.dns_search)},
+      {"ExtraHosts", array_or_null(r.extra_hosts)},
+      {"GroupAdd", array_or_null(r.groups)},
+      {"IpcMode", r.ipc_mode.empty() ? "private" : r.ipc_mode},
+      {"OomScoreAdj", r.oom_score_adj.value_or(0)},
+      {"PidMode", r.pid_mode},
+      {"Privileged", r.privileged},
+      {"PublishAllPorts", r.publish_all},
+      {"ReadonlyRootfs", r.read_only},
+      {"SecurityOpt", array_or_null(r.security_opt)},
+      {"Tmpfs", tmpfs_json(r)},
+      {"UTSMode", r.uts_mode},
+      {"UsernsMode", r.userns_mode},
+      {"ShmSize", r.shm_size},
+      {"Sysctls", map(r.sysctls)},
+      {"Runtime", "servin"},
+      {"Isolation", isolation_text(r.isolation)},
+      {"CgroupParent", r.cgroup_parent},
+      {"Devices", devices_json(r.devices)},
+      {"DeviceCgroupRules", array_or_null(r.device_cgroup_rules)},
+      {"Ulimits", ulimits_json(r.ulimits)},
+      {"Init", r.init}};
   add_resources(j, r.resources);
   j["MaskedPaths"] = open_paths ? ordered_json() : array(runtime::default_masked_paths());
   j["ReadonlyPaths"] = open_paths ? ordered_json() : array(runtime::default_readonly_paths());
@@ -199,6 +205,17 @@ ordered_json mounts_json(const ContainerConfig& c, const std::string& volumes) {
   return j;
 }
 
+ordered_json healthcheck_json(const oci::HealthCheck& h) {
+  ordered_json j = {{"Test", array(h.test)}};
+  if (!has_health_check(h)) return j;
+  j["Interval"] = h.interval;
+  j["Timeout"] = h.timeout;
+  j["StartPeriod"] = h.start_period;
+  j["StartInterval"] = h.start_interval;
+  j["Retries"] = h.retries;
+  return j;
+}
+
 ordered_json config_json(const ContainerConfig& c) {
   const CreateRequest& r = c.request;
   ordered_json volumes = ordered_json::object();
@@ -218,6 +235,7 @@ ordered_json config_json(const ContainerConfig& c) {
   j["Entrypoint"] = r.entrypoint ? array(*r.entrypoint) : ordered_json();
   j["Labels"] = map(c.labels);
   j["StopSignal"] = c.stop_signal;
+  if (!r.health.test.empty()) j["Healthcheck"] = healthcheck_json(r.health);
   if (r.stop_timeout) j["StopTimeout"] = *r.stop_timeout;
   return j;
 }
@@ -278,9 +296,9 @@ std::string LocalEngine::inspect_json(const std::string& name, bool with_size) {
       {"ResolvConfPath", files + "/resolv.conf"},
       {"HostnamePath", files + "/hostname"},
       {"HostsPath", files + "/hosts"},
-      {"LogPath", c.request.log_driver == "none" ? "" : log_path(c.id)},
+      {"LogPath", keeps_log_file(c.request.log_driver) ? log_path(c.id) : ""},
       {"Name", "/" + container.name()},
-      {"RestartCount", 0},
+      {"RestartCount", container.state.restarts},
       {"Driver", "overlay"},
       {"Platform", "linux"},
       {"MountLabel", ""},
@@ -291,6 +309,8 @@ std::string LocalEngine::inspect_json(const std::string& name, bool with_size) {
       {"GraphDriver",
        {{"Name", "overlay"},
         {"Data", {{"UpperDir", paths_.container(c.id) + "/upper"}, {"WorkDir", paths_.container(c.id) + "/work"}}}}}};
+  if (has_health_check(c.request.health))
+    j["State"]["Health"] = ordered_json::parse(health_json(c.id, container.state.health));
   if (with_size) {
     ContainerSize s = size(c.id);
     j["SizeRw"] = s.writable;
@@ -318,6 +338,8 @@ std::string LocalEngine::inspect_image_json(const std::string& name) {
                                {"Labels", config.labels.empty() ? ordered_json() : map(config.labels)},
                                {"StopSignal", config.stop_signal}};
   if (!config.exposed_ports.empty()) image_config["ExposedPorts"] = set(config.exposed_ports);
+  if (auto health = oci::parse_health_check(detail.config_json); !health.test.empty())
+    image_config["Healthcheck"] = healthcheck_json(health);
   ordered_json j = {{"Id", detail.summary.id},
                     {"RepoTags", tags},
                     {"RepoDigests", array(detail.summary.repo_digests)},

@@ -6,6 +6,8 @@
 #include "engine/local/filters.h"
 #include "engine/local/local.h"
 #include "engine/local/records.h"
+#include "engine/local/running.h"
+#include "shim/client/restart.h"
 
 namespace servin::engine {
 namespace {
@@ -25,7 +27,8 @@ bool any(const Values& values, F matches) {
 
 Status parse_status(const std::string& text) {
   std::vector<std::string> known;
-  for (Status s : {Status::created, Status::running, Status::paused, Status::exited, Status::removing, Status::dead}) {
+  for (Status s : {Status::created, Status::running, Status::paused, Status::exited, Status::removing, Status::dead,
+                   Status::restarting}) {
     if (text == to_string(s)) return s;
     known.emplace_back(to_string(s));
   }
@@ -90,7 +93,8 @@ bool matches_one(const Container& c, const std::string& key, const Values& value
   if (key == "ancestor") return any(values, [&](const std::string& v) { return is_of_image(config, v); });
   if (key == "volume") return any(values, [&](const std::string& v) { return has_volume(config, v); });
   if (key == "network") return any(values, [&](const std::string& v) { return is_of_network(config, v); });
-  if (key == "health") return any(values, [&](const std::string& v) { return v == "none"; });
+  if (key == "health")
+    return any(values, [&](const std::string& v) { return v == (c.state.health.empty() ? "none" : c.state.health); });
   if (key == "is-task") return any(values, [&](const std::string& v) { return !parse_bool_filter(key, v); });
   if (key == "expose") return any(values, [&](const std::string& v) { return has_port(config, v); });
   if (key == "publish") return any(values, [&](const std::string& v) { return publishes(c, v); });
@@ -128,10 +132,11 @@ std::vector<Container> LocalEngine::list(const ContainerFilter& filter) {
     try {
       ContainerState state;
       if (!settle_if_needed(row, state)) continue;
-      if (!all && state.status != Status::running && state.status != Status::paused) continue;
+      if (!all && !is_up(state.status) && state.status != Status::restarting) continue;
       Container container = load_container(row);
       container.state = std::move(state);
       load_networks(container);
+      fill_health(container.config, container.state);
       if (matches(container, filters)) result.push_back(std::move(container));
     } catch (const Error& e) {
       if (e.code() == ErrorCode::invalid_argument) throw;  // of a filter
@@ -145,7 +150,7 @@ std::vector<ContainerName> LocalEngine::container_names(bool running_only) {
   std::vector<ContainerName> names;
   for (auto& row : db_.container_heads()) {
     Status status = observe(row).status;
-    bool up = status == Status::running || status == Status::paused;
+    bool up = is_up(status) || status == Status::restarting;
     // A --rm container that has ended goes with the next command.
     if (running_only ? up : up || !row.auto_remove) names.push_back({std::move(row.name), status});
   }
@@ -159,6 +164,9 @@ Container LocalEngine::inspect(const std::string& text) {
   Container container = load_container(row);
   container.state = std::move(state);
   load_networks(container);
+  fill_health(container.config, container.state);
+  if (container.state.status == Status::exited) return container;
+  if (auto restart = shim::read_restart(run_dir(row.id))) container.state.restarts = restart->count;
   return container;
 }
 

@@ -25,7 +25,8 @@ LocalEngine::LocalEngine(Paths paths)
     for (const auto& row : db_.containers()) {
       if (row.config_json.find(chain.hex()) == std::string::npos) continue;
       Status status = observe(row).status;
-      if (status == Status::running || status == Status::paused) names.push_back(row.name);
+      if (status == Status::running || status == Status::paused || status == Status::restarting)
+        names.push_back(row.name);
     }
     return names;
   });

@@ -7,6 +7,7 @@
 // everybody else keeps away from it while that process lives (settle.cc).
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -17,6 +18,7 @@
 #include "engine/engine.h"
 #include "engine/local/networks.h"
 #include "engine/local/spec_parts.h"
+#include "engine/local/tree.h"
 #include "image/store.h"
 #include "os/file.h"
 #include "rootfs/linux/overlay.h"
@@ -50,8 +52,28 @@ class LocalEngine : public Engine {
   ExitResult wait(const std::string& container, const std::string& condition) override;
   void logs(const std::string& container, const LogRequest& request, const LogSink& sink) override;
   std::unique_ptr<Attachment> exec(const std::string& container, const ExecRequest& request, bool detach) override;
+  std::vector<StatsSample> stats(const std::vector<std::string>& containers, bool all) override;
+  std::vector<std::string> update(const std::string& container, const UpdateRequest& request) override;
+  std::vector<EnabledStart> start_enabled() override;
   TopResult top(const std::string& container, const std::string& ps_args) override;
   PruneResult prune_containers(const std::map<std::string, std::vector<std::string>>& filters, bool dry_run) override;
+
+  FileInfo stat_path(const std::string& container, const std::string& path, bool follow) override;
+  std::unique_ptr<archive::ByteSource> pack(const std::string& container, const PackRequest& request) override;
+  void unpack(const std::string& container, const UnpackRequest& request,
+              std::unique_ptr<archive::ByteSource> tar) override;
+  std::vector<FileInfo> list_path(const std::string& container, const std::string& path) override;
+  void cat(const std::string& container, const std::string& path, const Fd& out) override;
+  void find(const std::string& container, const FindRequest& request, const FindSink& sink) override;
+  void make_folder(const std::string& container, const std::string& path, std::uint32_t mode, bool parents) override;
+  void remove_folder(const std::string& container, const std::string& path) override;
+  void remove_path(const std::string& container, const std::string& path, bool recursive, bool force) override;
+  void move_path(const std::string& container, const std::string& from, const std::string& to) override;
+  void change_mode(const std::string& container, const std::string& path, const std::string& mode,
+                   bool recursive) override;
+  std::vector<PathChange> diff(const std::string& container) override;
+  std::unique_ptr<archive::ByteSource> export_root(const std::string& container) override;
+  std::string commit(const std::string& container, const CommitRequest& request, const ProgressSink& progress) override;
 
   std::vector<LoadedImage> load(const Fd& archive, const std::string& path, const LoadRequest& request,
                                 const ProgressSink& progress) override;
@@ -82,12 +104,16 @@ class LocalEngine : public Engine {
 
   EngineInfo info() override;
   DiskUsage disk_usage() override;
+  std::vector<Migration> migrate() override;
   void events(const EventRequest& request, const EventSink& sink) override;
   std::vector<DoctorCheck> doctor(bool verify, bool repair) override;
 
   // The hidden verbs that the shim and other commands start (hidden.h).
   void tidy(const std::string& id);
   void persist(const std::string& id);
+  void restart_by_policy(const std::string& id);
+  /// One health check. How the container is now: 0 healthy, 1 unhealthy, 2 starting, 3 not known.
+  int check_health(const std::string& id);
   void sweep();
   void sweep_all();  // unfinished work of killed processes too
 
@@ -146,8 +172,28 @@ class LocalEngine : public Engine {
   /// The network, pid, ipc, uts modes that name another container: its first process.
   ProcessId running_process(const std::string& container, std::string_view option);
 
+  // restart.cc
+  /// What the shim is to find at the exit; `count`, `delay_ms`: of the restart that is being made.
+  void leave_restart_record(const ContainerConfig& config, std::uint32_t count, std::uint32_t delay_ms);
+  /// With the lock held: whoever waits to start it again is gone afterwards.
+  void end_back_off(const Row& row);
+  /// From now on its end is one that somebody wanted.
+  void mark_stopped(const Row& row);
+  bool wants_to_run(const Container& container);
+
+  // health.cc
+  void fill_health(const ContainerConfig& config, ContainerState& state);
+  std::string health_json(const std::string& id, const std::string& status);
+  /// Of an earlier run.
+  void clear_marks(const std::string& id);
+
+  // update.cc
+  void apply_limits(const Locked& c, const CreateRequest& request, std::vector<std::string>& warnings);
+
   // start.cc
   std::unique_ptr<Attachment> start_locked(Locked& c, const AttachRequest* attach);
+  /// As far as `start` and a restart by policy are one.
+  std::unique_ptr<Attachment> launch_again(Locked& c, const AttachRequest* attach);
   /// `news`: lines of the event journal that belong in front of the start.
   std::unique_ptr<Attachment> launch(const ContainerConfig& config, const AttachRequest* attach, std::string news,
                                      std::vector<std::string>& warnings);
@@ -170,6 +216,7 @@ class LocalEngine : public Engine {
   Error stuck(const Row& row);
   void thaw(const Row& row);
   void stop_row(const Row& row, std::optional<int> timeout, const std::string& signal);
+  ExitResult wait_for_state(Row row, const std::string& condition);
   Isolation isolation_of(const Row& row);
 
   /// Of an image that was removed by force while stopped containers stood on it.
@@ -215,6 +262,19 @@ class LocalEngine : public Engine {
   EventRecord row_event(const Row& row, const std::string& action, const Attributes& more = {});
   void emit(const Row& row, const std::string& action, const Attributes& more = {}) noexcept;
 
+  // tree.cc
+  using Tree = std::shared_ptr<ContainerTree>;
+  /// The container's files with all its mounts. The same object for everybody while one is in use: a stopped container
+  /// has its lock held and its overlay mounted by it.
+  Tree open_tree(const std::string& container, bool writable);
+  /// Its root file system alone, to be read.
+  Tree open_root(const std::string& container);
+  runtime::LaunchPlan tree_plan(const ContainerConfig& config);
+
+  // commit.cc
+  /// Paths that a launch makes for itself.
+  static bool is_launch_mount(const std::string& path);
+
   // doctor.cc
   void check_store(std::vector<DoctorCheck>& checks, bool repair);
   void check_leftovers(std::vector<DoctorCheck>& checks, bool repair);
@@ -230,6 +290,7 @@ class LocalEngine : public Engine {
   Networks networks_;
   std::unique_ptr<runtime::Runtime> namespaces_;
   std::unique_ptr<runtime::Runtime> host_;
+  std::map<std::string, std::weak_ptr<ContainerTree>> trees_;  // of containers that do not run, by id
 };
 
 }  // namespace servin::engine

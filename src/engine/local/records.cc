@@ -35,7 +35,8 @@ template <typename T, typename... Types>
 concept OneOf = (std::same_as<T, Types> || ...);
 /// Those that have fields() below.
 template <typename T>
-concept Record = OneOf<T, MountSpec, DeviceSpec, Ulimit, Resources, CreateRequest, ContainerConfig, ContainerState>;
+concept Record = OneOf<T, MountSpec, DeviceSpec, Ulimit, Resources, CreateRequest, ContainerConfig, ContainerState,
+                       RestartRule, oci::HealthCheck>;
 
 json to(const std::string& s) { return text_to_json(s); }
 json to(Number auto n) { return n; }
@@ -88,6 +89,15 @@ void fields(Resources& r, F f) {
   f("pids_limit", r.pids_limit), f("blkio_weight", r.blkio_weight), f("oom_kill_disable", r.oom_kill_disable);
 }
 template <typename F>
+void fields(RestartRule& r, F f) {
+  f("policy", r.policy), f("retries", r.retries);
+}
+template <typename F>
+void fields(oci::HealthCheck& h, F f) {
+  f("test", h.test), f("interval", h.interval), f("timeout", h.timeout), f("start_period", h.start_period);
+  f("start_interval", h.start_interval), f("retries", h.retries);
+}
+template <typename F>
 void fields(CreateRequest& c, F f) {
   // The name has a column of its own, because it alone changes.
   f("image", c.image), f("platform", c.platform), f("command", c.command), f("entrypoint", c.entrypoint);
@@ -104,6 +114,7 @@ void fields(CreateRequest& c, F f) {
   f("security_opt", c.security_opt), f("read_only", c.read_only), f("shm_size", c.shm_size), f("sysctls", c.sysctls);
   f("ulimits", c.ulimits), f("oom_score_adj", c.oom_score_adj), f("resources", c.resources);
   f("cgroup_parent", c.cgroup_parent), f("log_driver", c.log_driver), f("log_options", c.log_options);
+  f("restart", c.restart), f("health", c.health);
 }
 template <typename F>
 void fields(ContainerConfig& c, F f) {
@@ -115,6 +126,7 @@ template <typename F>
 void fields(ContainerState& s, F f) {
   f("status", s.status), f("pid", s.pid), f("exit_code", s.exit_code), f("oom_killed", s.oom_killed);
   f("error", s.error), f("started", s.started), f("finished", s.finished);
+  f("restarts", s.restarts), f("stopped_by_hand", s.stopped_by_hand);
 }
 
 template <typename T>

@@ -8,12 +8,11 @@
 #include "engine/local/filters.h"
 #include "engine/local/local.h"
 #include "engine/local/records.h"
+#include "engine/local/running.h"
 #include "shim/client/protocol.h"
 
 namespace servin::engine {
 namespace {
-
-bool is_up(Status status) { return status == Status::running || status == Status::paused; }
 
 void nap() {
   timespec t{0, 2'000'000};
@@ -66,7 +65,9 @@ bool LocalEngine::try_remove(const Row& row, bool volumes) {
     return true;
   }
   if (is_being_made(*current)) throw being_made(*current);
-  if (is_up(observe(*current).status)) return false;
+  Status status = observe(*current).status;
+  if (is_up(status)) return false;
+  if (status == Status::restarting) end_supervisor(*current);
   remove_settled(*current, volumes || current->auto_remove);
   return true;
 }
@@ -74,12 +75,16 @@ bool LocalEngine::try_remove(const Row& row, bool volumes) {
 void LocalEngine::remove(const std::string& text, bool force, bool volumes) {
   Row row = find(text);
   for (int attempt = 0; attempt < (force ? 10 : 1); ++attempt) {
-    bool up = is_up(observe(row).status);
+    Status status = observe(row).status;
+    bool up = is_up(status) || status == Status::restarting;
     if (up && !force) break;
     // Before the kill if it is free: the tidying that the end sets off then leaves the work to us. Whoever holds it
     // while the container runs waits for exactly this end.
     auto held = try_lock(row);
-    if (up) end_by_force(row);
+    if (up) {
+      mark_stopped(row);
+      end_by_force(row);
+    }
     std::int64_t deadline = monotonic_ns() + 2'000'000'000;
     while (force && is_being_made(row) && monotonic_ns() < deadline) nap();
     if (!held) held.emplace(lock(row));

@@ -15,8 +15,15 @@ Error is_paused(const std::string& container) {
       .with_hint("servin unpause " + container);
 }
 
+Error is_restarting(const std::string& container) {
+  return error(ErrorCode::conflict, "container {} has ended and is about to be started again", container)
+      .with_id("E-RESTARTING")
+      .with_hint("servin wait --condition running " + container + ", or see why it ends: servin logs " + container);
+}
+
 void require_running(const std::string& container, Status status, const std::string& verb) {
   if (status == Status::paused) throw is_paused(container);
+  if (status == Status::restarting) throw is_restarting(container);
   if (status != Status::running) throw not_running(container, verb);
 }
 

@@ -8,6 +8,7 @@
 //   shim gone, phase running    the shim was killed: whatever is left of the container is ended, exit code 255
 //   no status, last_state says running    the host was restarted: exit code 255; with an end in it, a start that was
 //                               killed: as it ended before
+//   shim alive, restarting      has ended and waits to be started again
 //   ended, --rm                 its tidying was killed: goes
 #include <csignal>
 #include <set>
@@ -16,6 +17,8 @@
 #include "base/strings.h"
 #include "engine/local/local.h"
 #include "engine/local/records.h"
+#include "engine/local/running.h"
+#include "shim/client/restart.h"
 
 namespace servin::engine {
 namespace {
@@ -94,7 +97,11 @@ ContainerState LocalEngine::observe(const Row& row) {
   switch (status->phase) {
     case shim::Phase::starting:
       state.status = Status::created;
-      if (is_alive(status->shim)) return state;
+      if (is_alive(status->shim)) {
+        // Not the first time: until it runs, whoever waits for the end goes on waiting.
+        if (auto restart = shim::read_restart(dir); restart && restart->count > 0) state.status = Status::restarting;
+        return state;
+      }
       return lost(state, "the supervisor was killed while it started the container", now());
     case shim::Phase::running:
       if (!is_alive(status->shim)) {
@@ -106,6 +113,14 @@ ContainerState LocalEngine::observe(const Row& row) {
       state.pid = status->process.pid;
       state.status = path_exists(dir + "/paused") ? Status::paused : Status::running;
       return state;
+    case shim::Phase::restarting:
+      // Whoever is to start it again was killed: then it has simply ended.
+      if (is_alive(status->shim)) {
+        state.status = Status::restarting;
+        state.exit_code = status->exit_code;
+        return state;
+      }
+      [[fallthrough]];
     case shim::Phase::exited:
       state.status = Status::exited;
       state.exit_code = status->exit_code;
@@ -121,7 +136,7 @@ ContainerState LocalEngine::observe(const Row& row) {
 }
 
 bool LocalEngine::needs_settling(const Row& row, const ContainerState& state) {
-  if (state.status == Status::running || state.status == Status::paused) return false;
+  if (is_up(state.status) || state.status == Status::restarting) return false;
   if (is_being_made(row)) return false;
   if (state.status == Status::removing) return true;
   if (state.status == Status::exited)
@@ -203,6 +218,8 @@ bool LocalEngine::settle(const Row& row, ContainerState& state) {
     remove_settled(row, row.auto_remove);
     return false;
   }
+  state.stopped_by_hand = path_exists(run_dir(row.id) + "/" + shim::stopped_name);
+  if (auto restart = shim::read_restart(run_dir(row.id))) state.restarts = restart->count;
   end_leftovers(row);
   release_volumes();
   ::unlink((run_dir(row.id) + "/paused").c_str());

@@ -57,27 +57,6 @@ std::optional<std::int64_t> positive(std::uint64_t value) {
   return static_cast<std::int64_t>(value);
 }
 
-oci::SpecResources spec_resources(const CreateRequest& request) {
-  const Resources& r = request.resources;
-  oci::SpecResources s;
-  s.memory_limit = positive(r.memory);
-  if (r.memory_swap != 0) s.memory_swap = r.memory_swap;
-  s.memory_reservation = positive(r.memory_reservation);
-  if (r.oom_kill_disable) s.oom_kill_disable = true;
-  if (r.cpu_shares != 0) s.cpu_shares = r.cpu_shares;
-  if (r.cpu_quota != 0) s.cpu_quota = r.cpu_quota;
-  if (r.cpu_period != 0) s.cpu_period = r.cpu_period;
-  if (r.nano_cpus != 0) {
-    s.cpu_period = 100'000;
-    s.cpu_quota = std::max<std::int64_t>(r.nano_cpus / 10'000, 1000);
-  }
-  s.cpuset_cpus = r.cpuset_cpus;
-  s.cpuset_mems = r.cpuset_mems;
-  if (r.pids_limit >= 0) s.pids_limit = r.pids_limit == 0 ? runtime::default_pids_limit : r.pids_limit;
-  if (r.blkio_weight != 0) s.blkio_weight = r.blkio_weight;
-  return s;
-}
-
 void add_devices(oci::RuntimeSpec& spec, const CreateRequest& request) {
   if (request.privileged) {
     spec.resources.devices = runtime::allow_all_devices();
@@ -125,6 +104,27 @@ void join_network(const Fd& space, runtime::PrepareRequest& request) {
 }
 
 }  // namespace
+
+oci::SpecResources spec_resources(const CreateRequest& request) {
+  const Resources& r = request.resources;
+  oci::SpecResources s;
+  s.memory_limit = positive(r.memory);
+  if (r.memory_swap != 0) s.memory_swap = r.memory_swap;
+  s.memory_reservation = positive(r.memory_reservation);
+  if (r.oom_kill_disable) s.oom_kill_disable = true;
+  if (r.cpu_shares != 0) s.cpu_shares = r.cpu_shares;
+  if (r.cpu_quota != 0) s.cpu_quota = r.cpu_quota;
+  if (r.cpu_period != 0) s.cpu_period = r.cpu_period;
+  if (r.nano_cpus != 0) {
+    s.cpu_period = 100'000;
+    s.cpu_quota = std::max<std::int64_t>(r.nano_cpus / 10'000, 1000);
+  }
+  s.cpuset_cpus = r.cpuset_cpus;
+  s.cpuset_mems = r.cpuset_mems;
+  if (r.pids_limit >= 0) s.pids_limit = r.pids_limit == 0 ? runtime::default_pids_limit : r.pids_limit;
+  if (r.blkio_weight != 0) s.blkio_weight = r.blkio_weight;
+  return s;
+}
 
 ProcessId LocalEngine::running_process(const std::string& container, std::string_view option) {
   Row row = find(container);

@@ -21,6 +21,9 @@ std::map<std::string, std::string> namespace_paths(
     const CreateRequest& request,
     const std::function<ProcessId(const std::string& mode, std::string_view option)>& joined);
 
+/// The limits as the runtime takes them; without rules for devices.
+oci::SpecResources spec_resources(const CreateRequest& request);
+
 struct MountPlanner {
   MountPlanner(const ContainerConfig& c, std::string files, std::string snapshots)
       : config(c), files_dir(std::move(files)), snapshots_dir(std::move(snapshots)) {}

@@ -5,6 +5,8 @@
 
 #include "base/strings.h"
 #include "engine/local/attachment.h"
+#include "engine/local/health_state.h"
+#include "engine/local/log_config.h"
 #include "engine/local/making.h"
 #include "engine/local/records.h"
 #include "engine/local/running.h"
@@ -14,20 +16,10 @@
 #include "runtime/host/host_runtime.h"
 #include "runtime/linux/namespace_runtime.h"
 #include "shim/client/protocol.h"
+#include "shim/client/restart.h"
 
 namespace servin::engine {
 namespace {
-
-shim::LogConfig log_config(const ContainerConfig& config, const std::string& path) {
-  shim::LogConfig log;
-  const auto& options = config.request.log_options;
-  if (config.request.log_driver == "none") return log;
-  log.path = path;
-  if (auto size = options.find("max-size"); size != options.end()) log.max_size = parse_size(size->second);
-  if (auto files = options.find("max-file"); files != options.end())
-    log.max_files = static_cast<std::uint32_t>(parse_u64(files->second).value_or(1));
-  return log;
-}
 
 /// Nothing of it is left but its record, its folders and what its launch made.
 bool ends_with_its_command(const ContainerConfig& config, const AttachRequest* attach) {
@@ -125,6 +117,10 @@ std::unique_ptr<Attachment> LocalEngine::launch(const ContainerConfig& config, c
   spawn.events.members = members;
   if (network) put_ports(*network, spawn);
   spawn.after_exit = hidden_verb("__cleanup", config.id);
+  if (has_health_check(r.health)) {
+    spawn.health = health_times(r.health);
+    spawn.health.verb = hidden_verb("__health", config.id);
+  }
   if (!r.auto_remove) spawn.after_start = hidden_verb("__persist", config.id);
   bool short_way = volumes.empty() && ends_with_its_command(config, attach);
   if (short_way) spawn.release_dir = paths_.container(config.id);
@@ -140,7 +136,11 @@ std::unique_ptr<Attachment> LocalEngine::launch(const ContainerConfig& config, c
   undo.commit();
   mark_volumes_used(config);
   if (attach == nullptr) return nullptr;
-  if (!short_way) return std::make_unique<ShimAttachment>(std::move(client));
+  if (!short_way) {
+    auto attachment = std::make_unique<ShimAttachment>(std::move(client));
+    if (!r.restart.policy.empty()) attachment->mark_stopped_by(run_dir(config.id) + "/" + shim::stopped_name);
+    return attachment;
+  }
   return std::make_unique<ShimAttachment>(std::move(client), [this, id = config.id, members] {
     if (!drop_record(id)) return false;
     std::string present = read_file(run_dir(id) + "/" + std::string(shim::event_members_name)).value_or(members);
@@ -175,6 +175,7 @@ std::unique_ptr<Attachment> LocalEngine::run(const CreateRequest& request, const
   created.id = making.config.id;
   std::string news = event_line(container_event(making.config, "create"));
   try {
+    leave_restart_record(making.config, 0, 0);
     auto attachment = launch(making.config, attach, news, created.warnings);
     making.undo->commit();
     return attachment;
@@ -206,6 +207,10 @@ std::unique_ptr<Attachment> LocalEngine::start_locked(Locked& c, const AttachReq
     if (attach == nullptr) return nullptr;
     return this->attach(c.row.id, *attach);
   }
+  if (c.container.state.status == Status::restarting) {
+    end_back_off(c.row);
+    c.container.state = observe(c.row = db_.container(c.row.id).value_or(c.row));
+  }
   if (!db_.has_image(c.container.config.image_id)) log::debug("the image of {} has no name any more", c.row.name);
   // A row that still names its maker, without a state and a status, would read as a create that was killed.
   if (!c.row.creator.empty()) db_.complete_container(c.row.id);
@@ -216,6 +221,13 @@ std::unique_ptr<Attachment> LocalEngine::start_locked(Locked& c, const AttachReq
   earlier.status = Status::running;
   db_.set_last_state(c.row.id, has_ended ? to_json(earlier) : "", false);
   ::unlink((run_dir(c.row.id) + "/status").c_str());
+  clear_marks(c.row.id);
+  leave_restart_record(c.container.config, 0, 0);
+  c.container.state.restarts = 0;
+  return launch_again(c, attach);
+}
+
+std::unique_ptr<Attachment> LocalEngine::launch_again(Locked& c, const AttachRequest* attach) {
   std::vector<std::string> warnings;
   try {
     auto attachment = launch(c.container.config, attach, "", warnings);
@@ -237,6 +249,8 @@ std::unique_ptr<Attachment> LocalEngine::attach(const std::string& text, const A
   auto client = shim::Client::connect(run_dir(row.id), request.stdin_, request.out, request.err);
   emit(row, "attach");
   auto attachment = std::make_unique<ShimAttachment>(std::move(client));
+  if (path_exists(run_dir(row.id) + "/" + shim::restart_name))
+    attachment->mark_stopped_by(run_dir(row.id) + "/" + shim::stopped_name);
   if (request.logs) {
     logs(row.id, LogRequest{}, [&](const LogLine& line) {
       bool is_err = line.stream == LogLine::Stream::err;

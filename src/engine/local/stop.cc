@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// stop, restart, kill, pause, unpause, wait. Signals go to exactly the process of the record (pidfd, start time), never
+// stop, restart, kill, pause, unpause. Signals go to exactly the process of the record (pidfd, start time), never
 // to a bare pid. Waiting is on the shim's connection: it tells the end even when the container's files go at once.
 #include <csignal>
 #include <poll.h>
 #include <unistd.h>
-
-#include <sys/inotify.h>
 
 #include "base/strings.h"
 #include "engine/local/local.h"
@@ -21,7 +19,11 @@ constexpr int default_stop_seconds = 10;
 // How long a killed process may take to be gone: it can hang in a device or a network file system.
 constexpr std::int64_t kill_patience = 10 * second;
 
-bool is_up(Status status) { return status == Status::running || status == Status::paused; }
+// Whoever sends these does not want the container back; other signals say something to its program.
+bool is_meant_to_end(int number, const ContainerConfig& config) {
+  return number == SIGKILL || number == SIGTERM || number == SIGINT || number == SIGQUIT ||
+         number == parse_signal(config.stop_signal);
+}
 
 }  // namespace
 
@@ -127,7 +129,17 @@ shim::WaitEnd LocalEngine::kill_and_wait(const Row& row) {
 
 void LocalEngine::stop(const std::string& text, std::optional<int> timeout, const std::string& signal) {
   if (!signal.empty()) parse_signal(signal);
-  stop_row(find(text), timeout, signal);
+  Row row = find(text);
+  // More than once only when it was started again at the very moment.
+  for (int attempt = 0; attempt < 10; ++attempt) {
+    Status status = observe(row).status;
+    if (!is_up(status) && status != Status::restarting) return;
+    mark_stopped(row);
+    if (is_up(status)) stop_row(row, timeout, signal);
+    if (observe(row).status != Status::restarting) return;
+    FileLock held = lock(row);
+    end_back_off(row);
+  }
 }
 
 // Under one lock from stop to start: the tidying of a --rm container waits and then finds it running.
@@ -147,10 +159,17 @@ void LocalEngine::restart(const std::string& text, std::optional<int> timeout) {
 void LocalEngine::kill(const std::string& text, const std::string& signal) {
   int number = parse_signal(signal.empty() ? "SIGKILL" : signal);
   Row row = find(text);
-  if (!is_up(observe(row).status)) throw not_running(row.name);
+  Status status = observe(row).status;
+  if (!is_up(status) && status != Status::restarting) throw not_running(row.name);
+  bool ends = is_meant_to_end(number, load_container(row).config);
+  if (status == Status::restarting && !ends) throw is_restarting(row.name);
+  if (ends) mark_stopped(row);
   emit(row, "kill", {{"signal", std::to_string(number)}});
   signal_container(row, number);
   if (number == SIGKILL) thaw(row);
+  if (!ends || observe(row).status != Status::restarting) return;
+  FileLock held = lock(row);
+  end_back_off(row);
 }
 
 void LocalEngine::pause(const std::string& text) {
@@ -175,55 +194,6 @@ void LocalEngine::unpause(const std::string& text) {
     throw error(ErrorCode::conflict, "container {} is not paused", c.row.name).with_id("E-NOT-PAUSED");
   thaw(c.row);
   emit(c.row, "unpause");
-}
-
-namespace {
-
-// Wakes when a status file is put into the folder or the folder goes.
-class FolderWatch {
- public:
-  explicit FolderWatch(const std::string& dir) : fd_(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK)) {
-    if (!fd_) throw_errno("watch {}", dir);
-    ::inotify_add_watch(fd_.get(), dir.c_str(), IN_MOVED_TO | IN_CREATE | IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF);
-  }
-  void wait() {
-    // The look again after a while is for a folder that went before it was watched.
-    pollfd p{fd_.get(), POLLIN, 0};
-    ::poll(&p, 1, 500);
-    char buffer[4096];
-    while (::read(fd_.get(), buffer, sizeof buffer) > 0) {
-    }
-  }
-
- private:
-  Fd fd_;
-};
-
-}  // namespace
-
-ExitResult LocalEngine::wait(const std::string& text, const std::string& condition) {
-  if (!condition.empty() && condition != "not-running" && condition != "next-exit" && condition != "removed")
-    throw error(ErrorCode::invalid_argument, "unknown condition {}", quoted(condition))
-        .with_id("E-OPTION-VALUE")
-        .with_hint("known conditions: not-running next-exit removed");
-  Row row = find(text);
-  ContainerState state = observe(row);
-  FolderWatch watch(run_dir(row.id));
-  if (condition == "next-exit") {
-    while (!is_up(state.status)) {
-      watch.wait();
-      auto current = db_.container(row.id);
-      if (!current) throw no_such_container(text);
-      state = observe(row = *current);
-    }
-  }
-  while (is_up(state.status)) {
-    auto end = wait_until_stopped(row, -1, state);
-    if (end == shim::WaitEnd::stuck) throw stuck(row).context("container " + row.name);
-    if (end != shim::WaitEnd::late) break;
-  }
-  while (condition == "removed" && db_.container(row.id)) watch.wait();
-  return {state.exit_code, state.oom_killed, state.error};
 }
 
 }  // namespace servin::engine

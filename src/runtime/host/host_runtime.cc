@@ -81,6 +81,30 @@ void HostRuntime::kill_all(const std::string& plan, int signal) {
     if (::kill(pid, signal) != 0 && errno != ESRCH) throw_errno("send signal {} to process {}", signal, pid);
 }
 
+// No cgroup counts for it: what its processes say of themselves.
+Usage HostRuntime::usage(const std::string& plan) {
+  Usage out;
+  auto ticks = static_cast<std::uint64_t>(::sysconf(_SC_CLK_TCK));
+  auto page = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+  for (pid_t pid : processes(plan)) {
+    ++out.pids;
+    auto stat = read_file(fmt::format("/proc/{}/stat", pid), 4096).value_or("");
+    auto fields = split(stat.substr(std::min(stat.rfind(") "), stat.size())), ' ');
+    if (fields.size() < 23) continue;
+    // Fields 14, 15 and 24 of proc(5); the first here is ")".
+    std::uint64_t used = parse_u64(fields[12]).value_or(0) + parse_u64(fields[13]).value_or(0);
+    out.cpu_ns += used * (1'000'000'000 / ticks);
+    out.memory += parse_u64(fields[22]).value_or(0) * page;
+  }
+  return out;
+}
+
+Prepared HostRuntime::update(const std::string&, const oci::SpecResources&) {
+  throw Error(ErrorCode::unsupported, "without isolation there are no limits that could be changed")
+      .with_id("E-NO-ISOLATION")
+      .with_hint("only --restart can be changed of this container");
+}
+
 void HostRuntime::clean_up(const std::string& plan) {
   // A process may have forked between the look and the signal.
   for (int round = 0; round < 100; ++round) {

@@ -17,6 +17,8 @@ class HostRuntime : public Runtime {
   void unpause(const std::string& plan) override;
   bool is_paused(const std::string& plan) override;
   std::vector<pid_t> processes(const std::string& plan) override;
+  Usage usage(const std::string& plan) override;
+  Prepared update(const std::string& plan, const oci::SpecResources& limits) override;
   void kill_all(const std::string& plan, int signal) override;
 };
 

@@ -209,6 +209,41 @@ void make_cgroups(const std::vector<CgroupPlan>& plans) {
   }
 }
 
+// Memory may never be above memory and swap: whether the one or the other has to go first depends on what was before.
+// What is refused gets a second try behind the rest.
+void change_limits(const CgroupPlan& plan) {
+  make_path(plan);
+  std::vector<KeyValue> refused;
+  auto write = [&](const KeyValue& file) {
+    try {
+      write_control(control_path(plan, file.key), file.value);
+    } catch (const Error& e) {
+      throw limit_error(e, file);
+    }
+  };
+  for (const auto& file : plan.files) {
+    try {
+      write(file);
+    } catch (const Error&) {
+      refused.push_back(file);
+    }
+  }
+  for (const auto& file : refused) write(file);
+}
+
+void move_processes(const std::vector<CgroupPlan>& from, const std::vector<CgroupPlan>& to) {
+  for (const auto& plan : to) {
+    // Forks meanwhile: until a round finds nobody outside.
+    for (int round = 0; round < 100; ++round) {
+      auto inside = cgroup_processes({plan});
+      auto all = cgroup_processes(from);
+      std::erase_if(all, [&](pid_t pid) { return std::binary_search(inside.begin(), inside.end(), pid); });
+      if (all.empty()) break;
+      for (pid_t pid : all) try_write_control(plan.dir() + "/cgroup.procs", std::to_string(pid));
+    }
+  }
+}
+
 CgroupDoors open_cgroups(const std::vector<CgroupPlan>& plans) {
   CgroupDoors doors;
   for (const auto& plan : plans) {

@@ -24,6 +24,11 @@ struct CgroupDoors {
 void make_cgroups(const std::vector<CgroupPlan>& plans);
 CgroupDoors open_cgroups(const std::vector<CgroupPlan>& plans);
 
+/// Other values for folders that are there, in whatever order the kernel takes them.
+void change_limits(const CgroupPlan& plan);
+/// All that is in the folders of `from` into those of `to` too.
+void move_processes(const std::vector<CgroupPlan>& from, const std::vector<CgroupPlan>& to);
+
 std::vector<pid_t> cgroup_processes(const std::vector<CgroupPlan>& plans);
 /// SIGKILLs until nothing is left (a frozen container is thawed on the way), then removes the folders. Safe to repeat.
 /// Throws timeout when processes will not die (uninterruptible sleep).

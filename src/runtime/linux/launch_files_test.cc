@@ -74,8 +74,8 @@ TEST_F(LaunchTest, LimitsArriveInTheCgroup) {
   q.spec.process.rlimits = {{"RLIMIT_NOFILE", 100, 200}, {"RLIMIT_CORE", 0, 0}};
   q.spec.process.oom_score_adj = 321;
   Launched c = start(q);
-  EXPECT_EQ(runtime_->stats(plan_).memory_limit, std::uint64_t{64 << 20});
-  EXPECT_EQ(runtime_->stats(plan_).pids_limit, 7U);
+  EXPECT_EQ(runtime_->usage(plan_).memory_limit, std::uint64_t{64 << 20});
+  EXPECT_EQ(runtime_->usage(plan_).pids_limit, 7U);
   std::string proc = "/proc/" + std::to_string(c.process.pid);
   EXPECT_THAT(*read_file(proc + "/limits"), testing::ContainsRegex("Max open files +100 +200"));
   EXPECT_EQ(*read_file(proc + "/oom_score_adj"), "321\n");

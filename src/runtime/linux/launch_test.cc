@@ -252,9 +252,9 @@ TEST_F(LaunchTest, PauseProcessesKill) {
   runtime_->pause(plan_);
   runtime_->unpause(plan_);
   EXPECT_FALSE(runtime_->is_paused(plan_));
-  EXPECT_GT(runtime_->stats(plan_).memory, 0U);
-  EXPECT_EQ(runtime_->stats(plan_).pids, 3U);
-  EXPECT_EQ(runtime_->stats(plan_).pids_limit, 64U);
+  EXPECT_GT(runtime_->usage(plan_).memory, 0U);
+  EXPECT_EQ(runtime_->usage(plan_).pids, 3U);
+  EXPECT_EQ(runtime_->usage(plan_).pids_limit, 64U);
   runtime_->pause(plan_);
   runtime_->clean_up(plan_);  // thaws and kills
   EXPECT_EQ(finish(std::move(c)).code, 137);

@@ -6,6 +6,7 @@
 #include "base/strings.h"
 #include "os/file.h"
 #include "runtime/linux/cgroup.h"
+#include "runtime/linux/cgroup_plan.h"
 #include "runtime/linux/launch.h"
 #include "runtime/linux/plan.h"
 #include "runtime/linux/seccomp_profile.h"
@@ -28,7 +29,7 @@ std::uint64_t number_in(const CgroupPlan& plan, const char* file) {
   return parse_u64(trim(control(plan, file))).value_or(0);
 }
 
-void memory_stats(const CgroupPlan& plan, CgroupStats& out) {
+void memory_stats(const CgroupPlan& plan, Usage& out) {
   std::uint64_t used = number_in(plan, plan.v2 ? "memory.current" : "memory.usage_in_bytes");
   std::uint64_t cache = keyed_value(control(plan, "memory.stat"), plan.v2 ? "inactive_file" : "total_inactive_file");
   out.memory = used > cache ? used - cache : 0;
@@ -37,7 +38,7 @@ void memory_stats(const CgroupPlan& plan, CgroupStats& out) {
 }
 
 // "8:0 rbytes=1 wbytes=2 ..." (v2) or "8:0 Read 1" (v1)
-void disk_stats(const CgroupPlan& plan, CgroupStats& out) {
+void disk_stats(const CgroupPlan& plan, Usage& out) {
   for (const auto& line : split(control(plan, plan.v2 ? "io.stat" : "blkio.throttle.io_service_bytes"), '\n')) {
     auto words = split(line, ' ');
     if (!plan.v2 && words.size() == 3) {
@@ -77,9 +78,9 @@ void NamespaceRuntime::kill_all(const std::string& plan, int signal) {
   signal_cgroups(LaunchPlan::parse(plan).cgroups, signal);
 }
 
-CgroupStats NamespaceRuntime::stats(const std::string& plan_bytes) {
+Usage NamespaceRuntime::usage(const std::string& plan_bytes) {
   LaunchPlan plan = LaunchPlan::parse(plan_bytes);
-  CgroupStats out;
+  Usage out;
   if (const auto* p = find_cgroup(plan.cgroups, "cpuacct"))
     out.cpu_ns = p->v2 ? keyed_value(control(*p, "cpu.stat"), "usage_usec") * 1000 : number_in(*p, "cpuacct.usage");
   if (const auto* p = find_cgroup(plan.cgroups, "memory")) memory_stats(*p, out);
@@ -88,6 +89,29 @@ CgroupStats NamespaceRuntime::stats(const std::string& plan_bytes) {
     out.pids_limit = number_in(*p, "pids.max");
   }
   if (const auto* p = find_cgroup(plan.cgroups, "blkio")) disk_stats(*p, out);
+  return out;
+}
+
+Prepared NamespaceRuntime::update(const std::string& plan_bytes, const oci::SpecResources& limits) {
+  LaunchPlan plan = LaunchPlan::parse(plan_bytes);
+  if (plan.cgroups.empty()) throw Error(ErrorCode::failed_precondition, "the container has no cgroup");
+  Prepared out;
+  std::vector<CgroupPlan> fresh;
+  for (auto& wanted : plan_cgroups(plan.cgroups.front().path, limits, facts_, out.warnings)) {
+    auto known = std::find_if(plan.cgroups.begin(), plan.cgroups.end(),
+                              [&](const CgroupPlan& p) { return p.mount == wanted.mount; });
+    if (known == plan.cgroups.end()) {
+      fresh.push_back(std::move(wanted));
+      continue;
+    }
+    change_limits(wanted);
+    known->controllers = std::move(wanted.controllers);
+  }
+  // A hierarchy that had nothing to limit so far has no folder of the container.
+  make_cgroups(fresh);
+  move_processes(plan.cgroups, fresh);
+  for (auto& added : fresh) plan.cgroups.push_back(std::move(added));
+  out.plan = plan.bytes();
   return out;
 }
 

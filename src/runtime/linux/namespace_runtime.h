@@ -10,15 +10,6 @@
 
 namespace servin::runtime {
 
-/// What a container uses, from its cgroups; 0 where the host does not count it.
-struct CgroupStats {
-  std::uint64_t cpu_ns = 0;
-  std::uint64_t memory = 0;        // bytes, without the page cache that is easily reclaimed
-  std::uint64_t memory_limit = 0;  // 0 = none
-  std::uint64_t pids = 0, pids_limit = 0;
-  std::uint64_t read_bytes = 0, written_bytes = 0;
-};
-
 class NamespaceRuntime : public Runtime {
  public:
   explicit NamespaceRuntime(HostFacts facts) : facts_(std::move(facts)) {}
@@ -33,7 +24,8 @@ class NamespaceRuntime : public Runtime {
   bool is_paused(const std::string& plan) override;
   std::vector<pid_t> processes(const std::string& plan) override;
   void kill_all(const std::string& plan, int signal) override;
-  CgroupStats stats(const std::string& plan);
+  Usage usage(const std::string& plan) override;
+  Prepared update(const std::string& plan, const oci::SpecResources& limits) override;
 
  private:
   HostFacts facts_;

@@ -3,7 +3,7 @@
 // file and exit status; it survives the engine. One folder per container under the runtime directory holds its files
 // (docs/state-layout.md):
 //   plan     the launch plan            status   StatusRecord, replaced by rename      sock   unix socket for attach
-//   and resize
+//   and resize            restart, stopped  restart.h
 #pragma once
 
 #include <cstdint>
@@ -19,7 +19,8 @@
 
 namespace servin::shim {
 
-enum class Phase : std::uint8_t { starting = 1, running = 2, exited = 3, failed = 4 };
+/// restarting: it has ended, and the shim that the record names waits to have it started again.
+enum class Phase : std::uint8_t { starting = 1, running = 2, exited = 3, failed = 4, restarting = 5 };
 
 struct StatusRecord {
   Phase phase = Phase::starting;
@@ -28,16 +29,24 @@ struct StatusRecord {
   Time started, finished;
   std::int32_t exit_code = 0;
   bool oom_killed = false;
-  std::string error;  // phase failed: message
+  std::string error;           // phase failed: message
+  std::uint32_t delay_ms = 0;  // phase restarting: how long this shim waits
 };
 
 /// Nothing when there is none. A damaged one throws data_loss naming the file.
 std::optional<StatusRecord> read_status(const std::string& run_dir);
 
 struct LogConfig {
-  std::string path;            // "" = none
+  enum class Kind : std::uint8_t { file, journald, syslog };
+  Kind kind = Kind::file;
+  std::string path;            // file; "" = none
   std::uint64_t max_size = 0;  // bytes per file; 0 = no limit
   std::uint32_t max_files = 1;
+  // journald and syslog: records go to a datagram socket, a path or ADDRESS:PORT.
+  std::string address;
+  std::string prefix;         // journald: the fields that every record has; syslog: "TAG[PID]: "
+  std::uint8_t facility = 3;  // syslog
+  bool is_set() const { return !path.empty() || !address.empty(); }
 };
 
 /// What the shim writes into the event journal about its container: nobody else is sure to see the end, or to write the
@@ -46,6 +55,14 @@ struct EventConfig {
   std::string path;     // "" = nothing
   std::string before;   // whole lines, written in front of the start
   std::string members;  // base/event.h: the container's attributes
+};
+
+/// When the shim starts `verb`, whose exit code says how the container is: 0 healthy, 1 unhealthy, 2 still starting,
+/// anything else not known. No verb: never.
+struct HealthTimes {
+  std::uint32_t interval_ms = 0;                             // between the end of a check and the next one
+  std::uint32_t start_interval_ms = 0, start_period_ms = 0;  // while it is starting, within the period
+  std::vector<std::string> verb;
 };
 
 struct SpawnRequest {
@@ -65,6 +82,7 @@ struct SpawnRequest {
   /// after the start: the hidden verb that makes the container's record durable. Empty: none.
   std::vector<std::string> after_exit;
   std::vector<std::string> after_start;
+  HealthTimes health;
   /// Set: the spawner waits for the end, drops the container's record and then says so (Client::release). The shim
   /// then clears away the rest itself, this folder included, and after_exit is for a spawner that goes without a word.
   std::string release_dir;

@@ -32,6 +32,10 @@ std::string encode_request(const SpawnRequest& q) {
   w.put(q.log.path);
   w.put(q.log.max_size);
   w.put(q.log.max_files);
+  w.put(q.log.kind);
+  w.put(q.log.address);
+  w.put(q.log.prefix);
+  w.put(q.log.facility);
   w.put(q.events.path);
   w.put(q.events.before);
   w.put(q.events.members);
@@ -41,6 +45,10 @@ std::string encode_request(const SpawnRequest& q) {
   w.put(q.attach_err);
   w.put(q.after_exit);
   w.put(q.after_start);
+  w.put(q.health.interval_ms);
+  w.put(q.health.start_interval_ms);
+  w.put(q.health.start_period_ms);
+  w.put(q.health.verb);
   w.put(q.release_dir);
   w.put(q.port_targets);
   return w.take();
@@ -63,6 +71,10 @@ SpawnRequest decode_request(std::string_view bytes) {
   r.get(q.log.path);
   r.get(q.log.max_size);
   r.get(q.log.max_files);
+  r.get(q.log.kind);
+  r.get(q.log.address);
+  r.get(q.log.prefix);
+  r.get(q.log.facility);
   r.get(q.events.path);
   r.get(q.events.before);
   r.get(q.events.members);
@@ -72,6 +84,10 @@ SpawnRequest decode_request(std::string_view bytes) {
   r.get(q.attach_err);
   r.get(q.after_exit);
   r.get(q.after_start);
+  r.get(q.health.interval_ms);
+  r.get(q.health.start_interval_ms);
+  r.get(q.health.start_period_ms);
+  r.get(q.health.verb);
   r.get(q.release_dir);
   r.get(q.port_targets);
   return q;
@@ -88,6 +104,7 @@ std::string encode_status(const StatusRecord& s) {
   w.put(s.exit_code);
   w.put(s.oom_killed);
   w.put(s.error);
+  w.put(s.delay_ms);
   return w.take();
 }
 
@@ -96,7 +113,7 @@ StatusRecord decode_status(std::string_view bytes) {
   StatusRecord s;
   bool known = r.get<std::uint32_t>() == status_magic;
   r.get(s.phase);
-  if (!known || s.phase < Phase::starting || s.phase > Phase::failed)
+  if (!known || s.phase < Phase::starting || s.phase > Phase::restarting)
     throw Error(ErrorCode::data_loss, "record is damaged");
   s.shim = get_process(r);
   s.process = get_process(r);
@@ -105,6 +122,7 @@ StatusRecord decode_status(std::string_view bytes) {
   r.get(s.exit_code);
   r.get(s.oom_killed);
   r.get(s.error);
+  r.get(s.delay_ms);
   return s;
 }
 

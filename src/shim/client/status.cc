@@ -9,7 +9,9 @@
 namespace servin::shim {
 namespace {
 
-bool is_over(const StatusRecord& s) { return s.phase == Phase::exited || s.phase == Phase::failed; }
+bool is_over(const StatusRecord& s) {
+  return s.phase == Phase::exited || s.phase == Phase::failed || s.phase == Phase::restarting;
+}
 
 /// False at the deadline. `deadline` < 0: none.
 bool wait_readable(const Fd& fd, std::int64_t deadline) {
