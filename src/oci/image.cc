@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/sha256.h"
 #include "base/strings.h"
+#include "oci/health.h"
 #include "oci/json_strict.h"
 
 namespace servin::oci {
@@ -194,6 +195,7 @@ ImageConfig parse_image_config(std::string_view json) {
     for (const Node& node : diff_ids->list()) config.diff_ids.push_back(node.digest());
   if (auto history = root.find("history"))
     for (const Node& node : history->list()) config.history.push_back(parse_history(node));
+  parse_health_check(json);  // a bad one is refused before it is stored, not when it is used
   return config;
 }
 

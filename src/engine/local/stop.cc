@@ -39,7 +39,8 @@ Isolation LocalEngine::isolation_of(const Row& row) {
 shim::WaitEnd LocalEngine::wait_until_stopped(const Row& row, std::int64_t timeout_ns, ContainerState& state) {
   shim::Waited waited = shim::wait_exit(run_dir(row.id), timeout_ns);
   if (waited.end == shim::WaitEnd::told) {
-    state.status = Status::exited;
+    bool again = waited.status.phase == shim::Phase::restarting;
+    state.status = again ? Status::restarting : Status::exited;
     state.pid = 0;
     state.exit_code = waited.status.exit_code;
     state.oom_killed = waited.status.oom_killed;

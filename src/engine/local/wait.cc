@@ -108,14 +108,8 @@ ExitResult LocalEngine::wait(const std::string& text, const std::string& conditi
     auto end = wait_until_stopped(row, -1, state);
     if (end == shim::WaitEnd::stuck) throw stuck(row).context("container " + row.name);
     // With a restart policy the end of one run is not the end.
-    if (auto current = db_.container(row.id); current && condition != "next-exit") {
-      Status status = observe(*current).status;
-      if (is_up(status) || status == Status::restarting) {
-        state.status = status;
-        continue;
-      }
-    }
-    if (end != shim::WaitEnd::late) break;
+    bool another = state.status == Status::restarting && condition != "next-exit";
+    if (end != shim::WaitEnd::late && !another) break;
   }
   while (condition == "removed" && db_.container(row.id)) watch.wait();
   return {state.exit_code, state.oom_killed, state.error};
