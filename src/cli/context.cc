@@ -106,6 +106,9 @@ void print_error(Output& err, const Error& error) {
 int exit_code_of(const Error& error) {
   if (error.id() == "E-COMMAND-NOT-FOUND") return 127;
   if (error.id() == "E-COMMAND-NOT-EXECUTABLE") return 126;
+  // As with the command itself: not there, or there and of no use.
+  if (error.id() == "E-WORKDIR" && error.code() != ErrorCode::invalid_argument)
+    return error.code() == ErrorCode::not_found ? 127 : 126;
   return 125;
 }
 

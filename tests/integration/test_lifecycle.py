@@ -261,6 +261,8 @@ def test_exec(engine):
     assert engine.ok("exec", "-i", "one", "cat", input="through").out == "through"
     engine.fails("exec", "one", "sh", "-c", "exit 9", code=9)
     engine.fails("exec", "one", "no-such-program", code=127)
+    engine.fails("exec", "-w", "/nope", "one", "true", code=127, match='"/nope": no such file')
+    engine.fails("exec", "-w", "/bin/busybox", "one", "true", code=127, match='"/bin/busybox": not a directory')
     assert engine.ok("exec", "-w", "/tmp", "-u", "1000:1001", "one", "sh", "-c", "pwd; id -u; id -g").lines == ["/tmp", "1000", "1001"]
     engine.ok("exec", "-d", "one", "sh", "-c", "echo done >/mark; sleep 1000")
     engine.wait_for("the detached command ran", lambda: engine.run("exec", "one", "cat", "/mark").out == "done\n")

@@ -15,6 +15,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "base/strings.h"
 #include "os/path_open.h"
 #include "os/terminal.h"
 #include "runtime/host/identity.h"
@@ -96,7 +97,8 @@ void set_default(std::vector<std::string>& env, std::string_view name, const std
 
 void enter_folder(const std::string& folder, const std::string& shown) {
   ::mkdir(folder.c_str(), 0755);
-  if (::chdir(folder.c_str()) != 0) throw_errno("enter the working folder {}", shown);
+  if (::chdir(folder.c_str()) != 0)
+    throw errno_error(errno, "enter the working directory " + quoted(shown)).with_id("E-WORKDIR");
 }
 
 [[noreturn]] void run_in_root(HostPlan plan, const Fd& root) {

@@ -111,6 +111,7 @@ class Execution {
     }
   }
 
+  const std::string& working_dir() const { return spec_.cwd.empty() ? plan_.cwd : spec_.cwd; }
   std::string launch_user() const {
     if (!plan_.user.empty() || (plan_.uid == 0 && plan_.gid == 0)) return plan_.user;
     return fmt::format("{}:{}", plan_.uid, plan_.gid);
@@ -149,7 +150,7 @@ class Execution {
 
   Fd make_record() {
     InitRecord r = process_record(plan_, user_, spec_.args, merge_env(plan_.env, spec_.env),
-                                  spec_.cwd.empty() ? plan_.cwd : spec_.cwd);
+                                  working_dir());
     r.header.mode = init::Mode::exec;
     r.header.next_number = 1;
     r.header.terminal = slave_ ? 1 : 0;
@@ -216,7 +217,7 @@ class Execution {
 
   void talk(Fd& socket) {
     Handshake handshake(std::move(socket));
-    while (auto message = handshake.receive(spec_.args[0])) {
+    while (auto message = handshake.receive(spec_.args[0], working_dir())) {
       if (message->kind != init::MessageKind::joined || launched_.pidfd)
         throw Error(ErrorCode::internal, "handshake: a message came that has no place here");
       launched_.pidfd = std::move(message->fd);

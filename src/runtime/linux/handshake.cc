@@ -100,14 +100,14 @@ Error execute_error(const init::Failure& f, const std::string& command) {
 
 }  // namespace
 
-Error failure_error(const init::Failure& f, const std::string& command) {
+Error failure_error(const init::Failure& f, const std::string& command, const std::string& cwd) {
   if (f.step == init::Step::execute || f.step == init::Step::interpreter) return execute_error(f, command);
   if (f.step == init::Step::working_dir)
-    return errno_error(f.err, "enter the working directory")
+    return errno_error(f.err, "enter the working directory " + quoted(cwd))
         .with_id("E-WORKDIR")
         .with_hint("choose another one with -w");
   if (f.step == init::Step::working_dir_outside)
-    return error(ErrorCode::permission_denied, "the working directory lies outside of the container")
+    return error(ErrorCode::permission_denied, "the working directory {} lies outside of the container", quoted(cwd))
         .with_id("E-WORKDIR")
         .with_hint("choose another one with -w");
   return errno_error(f.err, std::string(step_words(f.step)));
@@ -134,7 +134,7 @@ void Handshake::send_ready() { send(init::MessageKind::ready, "", nullptr); }
 void Handshake::send_go() { send_with_fds(socket_, "go", nullptr, 0); }
 bool Handshake::wait_for_go() { return !receive_with_fds(socket_, 16).data.empty(); }
 
-std::optional<Handshake::Message> Handshake::receive(const std::string& command) {
+std::optional<Handshake::Message> Handshake::receive(const std::string& command, const std::string& cwd) {
   Received got = receive_with_fds(socket_, max_message);
   if (got.data.empty()) return std::nullopt;
   init::MessageHead head{};
@@ -149,7 +149,7 @@ std::optional<Handshake::Message> Handshake::receive(const std::string& command)
     init::Failure f{};
     if (got.data.size() != sizeof f) throw Error(ErrorCode::internal, "handshake: a failure of the wrong size");
     std::memcpy(&f, got.data.data(), sizeof f);
-    throw failure_error(f, command);
+    throw failure_error(f, command, cwd);
   }
   Message m{head.kind, Fd()};
   if (got.fd_count > 0) m.fd = std::move(got.fds[0]);

@@ -30,7 +30,7 @@ class Handshake {
     pid_t pid = 0;  // joined
   };
   /// Nothing at the end. Throws what the other side reports, and internal for a message out of order.
-  std::optional<Message> receive(const std::string& command);
+  std::optional<Message> receive(const std::string& command, const std::string& cwd);
 
   const Fd& socket() const { return socket_; }
   std::uint32_t next_number() const { return number_; }
@@ -41,7 +41,7 @@ class Handshake {
   std::uint32_t number_ = 1;
 };
 
-/// What servin-init could not do, in words. `command`: args[0]; `cwd` the working directory.
-Error failure_error(const init::Failure& failure, const std::string& command);
+/// What servin-init could not do, in words. `command`: args[0]; `cwd`: the working directory.
+Error failure_error(const init::Failure& failure, const std::string& command, const std::string& cwd);
 
 }  // namespace servin::runtime

@@ -108,7 +108,7 @@ class PidNamespace {
 };
 
 void talk(Handshake& handshake, const LaunchPlan& plan, const LaunchOptions& options, Launched& out) {
-  while (auto message = handshake.receive(plan.args.front())) {
+  while (auto message = handshake.receive(plan.args.front(), plan.cwd)) {
     if (message->kind == init::MessageKind::terminal && options.terminal && !out.stdio.terminal) {
       out.stdio.terminal = std::move(message->fd);
     } else if (message->kind == init::MessageKind::ready && options.listener != nullptr) {
