@@ -253,6 +253,21 @@ def test_prune(engine):
     assert names(engine, "-a") == ["up"]
 
 
+def test_running_again_has_no_exit_code(engine):
+    """Docker: 0 while it runs, whatever the last run ended with."""
+    engine.ok("create", "--name", "one", "base", "sh", "-c", "test -e /again && exec sleep 1000; touch /again; exit 3")
+    engine.fails("start", "-a", "one", code=3)
+    assert engine.ok("inspect", "-f", "{{.State.ExitCode}}", "one").out == "3\n"
+    for verb in ("start", "restart"):
+        engine.ok(verb, "-t", "0", "one") if verb == "restart" else engine.ok(verb, "one")
+        assert engine.ok("inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", "one").out == "running 0\n"
+    engine.ok("rm", "-f", "one")
+    engine.ok("run", "-d", "--name", "two", "--restart", "on-failure", "base", "sh", "-c",
+              "test -e /again && exec sleep 1000; touch /again; exit 3")
+    engine.wait_for("the second run", lambda: engine.ok("inspect", "-f", "{{.RestartCount}} {{.State.Status}}", "two").out == "1 running\n")
+    assert engine.ok("inspect", "-f", "{{.State.ExitCode}}", "two").out == "0\n"
+
+
 # --- exec and top
 
 def test_exec(engine):

@@ -110,6 +110,9 @@ ContainerState LocalEngine::observe(const Row& row) {
         if (last && last->phase != shim::Phase::running) return observe(row);
         return lost(state, "the supervisor was killed", now());
       }
+      // What the last run ended with is past.
+      state.exit_code = 0;
+      state.error.clear();
       state.pid = status->process.pid;
       state.status = path_exists(dir + "/paused") ? Status::paused : Status::running;
       return state;
