@@ -155,6 +155,28 @@ def test_a_folder_that_stays_keeps_no_volume_mounted(engine):
         subprocess.run(["umount", stuck], check=True)
 
 
+def test_unfinished_images_that_cannot_be_swept_keep_no_volume_mounted(engine):
+    engine.ok("volume", "create", "-o", "type=tmpfs", "-o", "device=tmpfs", "vol")
+    engine.ok("run", "-d", "--name", "c", "-v", "vol:/v", "base", "sleep", "100000")
+    mark = pathlib.Path(engine.root, "run/volumes/vol.mounted")
+    kept = mark.read_bytes()
+    engine.ok("rm", "-f", "c")
+    mark.write_bytes(kept)
+    # What a killed pull left, as a mount point: it cannot be renamed. Its owner lives until it is one.
+    owner = subprocess.Popen(["sleep", "100000"])
+    start = pathlib.Path(f"/proc/{owner.pid}/stat").read_text().rpartition(")")[2].split()[19]
+    stuck = pathlib.Path(engine.root, "tmp", f"{owner.pid}-{start}-" + "a" * 12)
+    stuck.mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "none", stuck], check=True)
+    owner.kill()
+    owner.wait()
+    try:
+        engine.ok("__cleanup")
+        assert not mark.exists()
+    finally:
+        subprocess.run(["umount", stuck], check=True)
+
+
 # --- tmpfs
 
 def test_tmpfs(engine):

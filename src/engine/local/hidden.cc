@@ -2,6 +2,7 @@
 #include "engine/local/hidden.h"
 
 #include <algorithm>
+#include <functional>
 
 #include <sys/stat.h>
 
@@ -48,27 +49,27 @@ void LocalEngine::tidy(const std::string& id) {
   sweep();
 }
 
-void LocalEngine::sweep() {
+namespace {
+
+// What cannot be judged now must not keep the volumes mounted, nor the trash from giving room back.
+void sweep_part(std::string_view what, const std::function<void()>& work) {
   try {
-    drop_orphans();
-  } catch (const Error& e) {
-    // What cannot be judged now must not keep the volumes mounted, nor the trash from giving room back.
-    log::debug("folders without a record: {}", e.what());
-  }
-  try {
-    release_volumes();
-  } catch (const Error& e) {
-    log::debug("volumes that nobody uses: {}", e.what());
-  }
-  try {
-    image::sweep_trash(paths_, [&] { snapshotter_.empty_trash(); });
-  } catch (const Error& e) {
-    log::debug("the trash: {}", e.what());
+    work();
+  } catch (const std::exception& e) {
+    log::debug("{}: {}", what, e.what());
   }
 }
 
+}  // namespace
+
+void LocalEngine::sweep() {
+  sweep_part("folders without a record", [&] { drop_orphans(); });
+  sweep_part("volumes that nobody uses", [&] { release_volumes(); });
+  sweep_part("the trash", [&] { image::sweep_trash(paths_, [&] { snapshotter_.empty_trash(); }); });
+}
+
 void LocalEngine::sweep_all() {
-  images_.sweep();
+  sweep_part("unfinished images", [&] { images_.sweep(); });
   sweep();
 }
 
