@@ -50,9 +50,10 @@ constexpr auto entries = std::to_array<CatalogueEntry>({
      "header nor a #! line. Exit code 126.",
      "Give it the x bit, or run it through its interpreter.", "servin run IMAGE sh ./script"},
     {"E-WORKDIR", "the working folder cannot be entered",
-     "The folder does not exist and cannot be made (exec makes none), is no folder, or is not absolute. Exit code 127 when "
-     "it does not exist, 126 when it is of no use.", "Give another one.",
-     "servin run -w / IMAGE COMMAND"},
+     "The folder does not exist and cannot be made (exec makes none), is no folder, or is not absolute. Exit code 127 "
+     "when "
+     "it does not exist, 126 when it is of no use.",
+     "Give another one.", "servin run -w / IMAGE COMMAND"},
     {"E-USER-UNKNOWN", "the user or group is not in the image",
      "Names are looked up in the image's own /etc/passwd and /etc/group.", "Use a name that it has, or a number.",
      "servin run --user 1000:1000 IMAGE COMMAND"},

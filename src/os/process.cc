@@ -89,11 +89,28 @@ bool send_signal(const Fd& pidfd, int signal) {
 
 std::string boot_id() { return std::string(trim(read_file("/proc/sys/kernel/random/boot_id", 64).value_or(""))); }
 
+namespace {
+
+/// What posix_spawn is to do in the child.
+struct SpawnSetup {
+  SpawnSetup() {
+    posix_spawn_file_actions_init(&actions);
+    posix_spawnattr_init(&attributes);
+  }
+  SpawnSetup(const SpawnSetup&) = delete;
+  SpawnSetup& operator=(const SpawnSetup&) = delete;
+  ~SpawnSetup() {
+    posix_spawn_file_actions_destroy(&actions);
+    posix_spawnattr_destroy(&attributes);
+  }
+  posix_spawn_file_actions_t actions{};
+  posix_spawnattr_t attributes{};
+};
+
+}  // namespace
+
 pid_t spawn(const SpawnOptions& o) {
-  posix_spawn_file_actions_t actions;
-  posix_spawnattr_t attributes;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawnattr_init(&attributes);
+  SpawnSetup setup;
   bool given[3] = {false, false, false};
   // Descriptors move above all target numbers first, so that no dup2 lands on one that is still needed.
   std::vector<Fd> moved;
@@ -101,20 +118,20 @@ pid_t spawn(const SpawnOptions& o) {
     int high = ::fcntl(fd->get(), F_DUPFD_CLOEXEC, 64);
     if (high < 0) throw_errno("duplicate a file descriptor for {}", o.program);
     moved.emplace_back(high);
-    posix_spawn_file_actions_adddup2(&actions, high, number);
+    posix_spawn_file_actions_adddup2(&setup.actions, high, number);
     if (number >= 0 && number < 3) given[number] = true;
   }
   for (int i = 0; i < 3; ++i)
-    if (!given[i]) posix_spawn_file_actions_addopen(&actions, i, "/dev/null", i == 0 ? O_RDONLY : O_WRONLY, 0);
-  if (!o.cwd.empty()) posix_spawn_file_actions_addchdir_np(&actions, o.cwd.c_str());
+    if (!given[i]) posix_spawn_file_actions_addopen(&setup.actions, i, "/dev/null", i == 0 ? O_RDONLY : O_WRONLY, 0);
+  if (!o.cwd.empty()) posix_spawn_file_actions_addchdir_np(&setup.actions, o.cwd.c_str());
   sigset_t none;
   sigset_t all;
   sigemptyset(&none);
   sigfillset(&all);
-  posix_spawnattr_setsigmask(&attributes, &none);
-  posix_spawnattr_setsigdefault(&attributes, &all);
+  posix_spawnattr_setsigmask(&setup.attributes, &none);
+  posix_spawnattr_setsigdefault(&setup.attributes, &all);
   int flags = POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | (o.new_session ? POSIX_SPAWN_SETSID : 0);
-  posix_spawnattr_setflags(&attributes, static_cast<short>(flags));
+  posix_spawnattr_setflags(&setup.attributes, static_cast<short>(flags));
   std::vector<char*> argv;
   for (const auto& a : o.args) argv.push_back(const_cast<char*>(a.c_str()));
   argv.push_back(nullptr);
@@ -122,9 +139,7 @@ pid_t spawn(const SpawnOptions& o) {
   for (const auto& e : o.env) envp.push_back(const_cast<char*>(e.c_str()));
   envp.push_back(nullptr);
   pid_t pid = 0;
-  int err = ::posix_spawn(&pid, o.program.c_str(), &actions, &attributes, argv.data(), envp.data());
-  posix_spawn_file_actions_destroy(&actions);
-  posix_spawnattr_destroy(&attributes);
+  int err = ::posix_spawn(&pid, o.program.c_str(), &setup.actions, &setup.attributes, argv.data(), envp.data());
   if (err != 0) throw errno_error(err, "start " + o.program);
   return pid;
 }

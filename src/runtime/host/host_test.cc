@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <cstdlib>
 #include <fcntl.h>
@@ -7,7 +8,11 @@
 #include <unistd.h>
 
 #include <gtest/gtest.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 
@@ -152,6 +157,50 @@ TEST_F(HostTest, ProgramsThatCannotStartAreToldApart) {
   EXPECT_EQ(output_of([&] { execute_below(root, dir_, {"/plain"}, {}); }), "E-COMMAND-NOT-EXECUTABLE");
   EXPECT_EQ(output_of([&] { execute({"no-such-program-here"}, {"PATH=/usr/bin"}); }), "E-COMMAND-NOT-FOUND");
   EXPECT_EQ(output_of([&] { execute({"/etc/passwd"}, {}); }), "E-COMMAND-NOT-EXECUTABLE");
+}
+
+TEST_F(HostTest, AProcessOfAnotherTimeIsNotEntered) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root";
+  HostPlan plan;
+  plan.args = {"/bin/true"};
+  plan.mount_point = dir_;
+  ProcessId other = this_process();
+  ++other.start;  // ours has the pid by now
+  ExecSpec spec;
+  spec.args = {"/bin/true"};
+  try {
+    exec_on_host(plan.bytes(), other, spec, {});
+    FAIL() << "it was entered";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.id(), "E-NOT-RUNNING");
+  }
+}
+
+/// From now on pidfd_open(2) answers EPERM to this process.
+void forbid_pidfds() {
+  sock_filter code[] = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+                        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_pidfd_open, 0, 1),
+                        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+                        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+  sock_fprog program{4, &code[0]};
+  ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  if (::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0) throw_errno("set a filter");
+}
+
+TEST_F(HostTest, WhoseEndCouldNotBeSeenIsNotStarted) {
+  HostPlan plan;
+  plan.args = {"/bin/sleep", "1000"};
+  EXPECT_EQ(output_of([&] {
+              forbid_pidfds();
+              try {
+                launch_on_host(plan.bytes(), {});
+              } catch (const Error& e) {
+                bool alone = ::waitpid(-1, nullptr, 0) < 0 && errno == ECHILD;
+                (void)!::write(1, alone && e.sys_errno() == EPERM ? "none" : "left", 4);
+              }
+              ::_exit(0);
+            }),
+            "none");
 }
 
 TEST_F(HostTest, ProcessesAreFoundByTheirEnvironment) {

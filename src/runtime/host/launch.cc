@@ -172,6 +172,13 @@ Launched start(const HostLaunchOptions& options, const Body& body) {
   report.write.reset();
   launched.process = identify(pid).value_or(ProcessId{pid, 0});
   launched.pidfd.reset(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  if (!launched.pidfd) {
+    // Without it nobody would see the end.
+    int err = errno;
+    ::kill(pid, SIGKILL);  // not reaped yet: the pid is still the child's
+    wait_child(pid);
+    throw errno_error(err, "open the process that was started");
+  }
   std::string failure = read_all(report.read, 1U << 20U, "start report");  // ends with the exec
   if (failure.empty()) return launched;
   wait_child(pid);
@@ -210,8 +217,10 @@ Launched exec_on_host(std::string_view plan_bytes, const ProcessId& container, c
   if (plan.mount_point.empty()) return start(options, [&] { run_on_host(plan); });
   if (::geteuid() != 0) return start(options, [&] { run_below_folder(plan); });
   auto pidfd = open_pidfd(container);
-  if (!pidfd) throw Error(ErrorCode::conflict, "the container is not running");
-  Fd root = open_file(fmt::format("/proc/{}/root", container.pid), O_PATH | O_DIRECTORY);
+  Fd root(::open(fmt::format("/proc/{}/root", container.pid).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  // The pid may have become somebody else's between the caller's look and ours.
+  if (!pidfd || !root || !is_alive(container))
+    throw Error(ErrorCode::conflict, "the container is not running").with_id("E-NOT-RUNNING");
   return start(options, [&] {
     if (::setns(pidfd->get(), CLONE_NEWNS) != 0) throw_errno("join the container's mounts");
     run_in_root(plan, root);

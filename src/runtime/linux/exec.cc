@@ -149,8 +149,7 @@ class Execution {
   }
 
   Fd make_record() {
-    InitRecord r = process_record(plan_, user_, spec_.args, merge_env(plan_.env, spec_.env),
-                                  working_dir());
+    InitRecord r = process_record(plan_, user_, spec_.args, merge_env(plan_.env, spec_.env), working_dir());
     r.header.mode = init::Mode::exec;
     r.header.next_number = 1;
     r.header.terminal = slave_ ? 1 : 0;
