@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "base/error_record.h"
 #include "base/id.h"
 #include "base/paths.h"
 #include "base/record.h"
@@ -21,6 +22,24 @@ TEST(Error, CarriesContextCodeAndErrno) {
   EXPECT_EQ(e.message(), "mount /proc: open /x: no such file or directory");
   EXPECT_EQ(e.code(), ErrorCode::not_found);
   EXPECT_EQ(e.sys_errno(), ENOENT);
+}
+
+TEST(Error, CrossesAPipeWhole) {
+  Error e = error(ErrorCode::timeout, "late").with_errno(EIO).with_hint("wait").with_id("E-LATE");
+  Error back = decode_error(encode_error(e));
+  EXPECT_EQ(back.code(), ErrorCode::timeout);
+  EXPECT_EQ(back.sys_errno(), EIO);
+  EXPECT_EQ(back.message(), "late");
+  EXPECT_EQ(back.hint(), "wait");
+  EXPECT_EQ(back.id(), "E-LATE");
+  // One packet, however much somebody else's words are in it.
+  std::string most =
+      encode_error(Error(ErrorCode::internal, std::string(1U << 20U, 'x')).with_hint(std::string(1U << 20U, 'y')));
+  EXPECT_LT(most.size(), 32U << 10U);
+  EXPECT_TRUE(decode_error(most).message().starts_with("xxx"));
+  std::string whole = encode_error(e);
+  for (std::size_t n = 0; n < whole.size(); ++n)
+    EXPECT_EQ(decode_error(whole.substr(0, n)).code(), ErrorCode::internal) << n;
 }
 
 TEST(Error, AFullDiskHasAHint) { EXPECT_EQ(errno_error(ENOSPC, "write x").id(), "E-DISK-FULL"); }

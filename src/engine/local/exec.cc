@@ -16,8 +16,8 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "base/error_record.h"
 #include "base/id.h"
-#include "base/record.h"
 #include "base/strings.h"
 #include "engine/local/local.h"
 #include "engine/local/running.h"
@@ -204,22 +204,6 @@ class ExecAttachment : public Attachment {
   bool told_ = false;
 };
 
-void put_error(RecordWriter& w, const Error& e) {
-  w.put(e.code());
-  w.put(e.message());
-  w.put(e.hint());
-  w.put(e.id());
-}
-
-Error get_error(std::string_view bytes) {
-  RecordReader r(bytes);
-  auto code = r.get<ErrorCode>();
-  std::string message = r.get<std::string>();
-  std::string hint = r.get<std::string>();
-  std::string id = r.get<std::string>();
-  return Error(code, message).with_hint(hint).with_id(id);
-}
-
 void exec_detached(const std::function<runtime::Launched()>& launch, const std::function<void(int)>& at_end) {
   Pipe answer = make_pipe();
   pid_t child = ::fork();
@@ -232,9 +216,7 @@ void exec_detached(const std::function<runtime::Launched()>& launch, const std::
       answer.write.reset();
       attachment.drain();
     } catch (const Error& e) {
-      RecordWriter w;
-      put_error(w, e);
-      write_all(answer.write, w.bytes(), "pipe");
+      write_all(answer.write, encode_error(e), "pipe");
     } catch (...) {
     }
     ::_exit(1);
@@ -243,7 +225,7 @@ void exec_detached(const std::function<runtime::Launched()>& launch, const std::
   std::string problem = read_all(answer.read, 1U << 20U, "the new process");
   if (problem.empty()) return;
   wait_child(child);
-  throw get_error(problem);
+  throw decode_error(problem);
 }
 
 }  // namespace

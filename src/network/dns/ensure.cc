@@ -4,11 +4,11 @@
 #include <cerrno>
 
 #include "base/error.h"
+#include "base/error_record.h"
 #include "base/strings.h"
 #include "network/dns/holder.h"
 #include "network/dns/names.h"
 #include "network/dns/netd.h"
-#include "network/dns/ready.h"
 #include "os/file.h"
 
 namespace servin::network {
@@ -46,7 +46,7 @@ void start_netd(const std::string& dir, const FileLock& lock) {
     throw error(ErrorCode::internal, "the resolver of {} ended while it started ({})", dir,
                 status.signal != 0 ? fmt::format("signal {}", status.signal) : fmt::format("exit code {}", status.code))
         .with_hint("try again; servin system doctor looks at the installation");
-  Error e = dns::decode_error(answer);
+  Error e = decode_error(answer);
   if (e.sys_errno() == EADDRINUSE) throw port_taken(dir, e);
   throw e.context("resolver of the network");
 }

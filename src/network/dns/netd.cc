@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 
 #include "base/error.h"
-#include "network/dns/ready.h"
+#include "base/error_record.h"
 #include "network/dns/sandbox.h"
 #include "network/dns/server.h"
 #include "os/process.h"

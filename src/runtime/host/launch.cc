@@ -15,6 +15,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "base/error_record.h"
 #include "base/strings.h"
 #include "os/path_open.h"
 #include "os/terminal.h"
@@ -127,26 +128,6 @@ void enter_folder(const std::string& folder, const std::string& shown) {
   execute(plan.args, plan.env);
 }
 
-void write_error(const Fd& to, const Error& e) {
-  RecordWriter w;
-  w.put(e.code());
-  w.put(static_cast<std::int32_t>(e.sys_errno()));
-  w.put(e.message());
-  w.put(e.hint());
-  w.put(e.id());
-  write_all(to, w.bytes(), "start report");
-}
-
-Error read_error(std::string_view bytes) {
-  RecordReader r(bytes);
-  auto code = r.get<ErrorCode>();
-  auto number = r.get<std::int32_t>();
-  Error e(code, r.get<std::string>());
-  e.with_errno(number).with_hint(r.get<std::string>());
-  auto id = r.get<std::string>();
-  return e.with_id(id);
-}
-
 /// Runs `body`, which executes the program, in a child; returns once that has happened.
 template <typename Body>
 Launched start(const HostLaunchOptions& options, const Body& body) {
@@ -165,7 +146,7 @@ Launched start(const HostLaunchOptions& options, const Body& body) {
       take_stdio(theirs, options.terminal);
       body();
     } catch (const Error& e) {
-      write_error(report.write, e);
+      write_all(report.write, encode_error(e), "start report");
     }
     ::_exit(125);
   }
@@ -182,7 +163,7 @@ Launched start(const HostLaunchOptions& options, const Body& body) {
   std::string failure = read_all(report.read, 1U << 20U, "start report");  // ends with the exec
   if (failure.empty()) return launched;
   wait_child(pid);
-  throw read_error(failure);
+  throw decode_error(failure);
 }
 
 }  // namespace

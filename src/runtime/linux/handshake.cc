@@ -4,7 +4,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include "base/record.h"
+#include "base/error_record.h"
 #include "base/strings.h"
 
 namespace servin::runtime {
@@ -15,20 +15,6 @@ constexpr std::size_t max_message = 64U << 10U;
 std::string head_bytes(init::MessageKind kind, std::uint32_t number) {
   init::MessageHead head{kind, number};
   return std::string(reinterpret_cast<const char*>(&head), sizeof head);
-}
-
-Error read_error(std::string_view payload) {
-  RecordReader r(payload);
-  auto code = r.get<ErrorCode>();
-  auto err = r.get<std::int32_t>();
-  auto message = r.get<std::string>();
-  auto hint = r.get<std::string>();
-  auto id = r.get<std::string>();
-  Error e(code, std::move(message));
-  e.with_errno(err);
-  if (!hint.empty()) e.with_hint(std::move(hint));
-  if (!id.empty()) e.with_id(id);
-  return e;
 }
 
 std::string_view step_words(init::Step step) {
@@ -119,15 +105,7 @@ void Handshake::send(init::MessageKind kind, std::string_view payload, const Fd*
   send_with_fds(socket_, bytes, &fd, fd != nullptr ? 1 : 0);
 }
 
-void Handshake::send_error(const Error& e) {
-  RecordWriter w;
-  w.put(e.code());
-  w.put(static_cast<std::int32_t>(e.sys_errno()));
-  w.put(e.message().substr(0, 16U << 10U));
-  w.put(e.hint());
-  w.put(e.id());
-  send(init::MessageKind::error, w.bytes(), nullptr);
-}
+void Handshake::send_error(const Error& e) { send(init::MessageKind::error, encode_error(e), nullptr); }
 
 void Handshake::send_terminal(const Fd& master) { send(init::MessageKind::terminal, "", &master); }
 void Handshake::send_ready() { send(init::MessageKind::ready, "", nullptr); }
@@ -144,7 +122,7 @@ std::optional<Handshake::Message> Handshake::receive(const std::string& command,
     throw error(ErrorCode::internal, "handshake: message {} came where {} was expected", head.number, number_);
   ++number_;
   std::string_view payload = std::string_view(got.data).substr(sizeof head);
-  if (head.kind == init::MessageKind::error) throw read_error(payload);
+  if (head.kind == init::MessageKind::error) throw decode_error(payload);
   if (head.kind == init::MessageKind::failure) {
     init::Failure f{};
     if (got.data.size() != sizeof f) throw Error(ErrorCode::internal, "handshake: a failure of the wrong size");

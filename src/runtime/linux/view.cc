@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 
 #include "base/error.h"
-#include "base/record.h"
+#include "base/error_record.h"
 #include "linux/mounts.h"
 #include "linux/process.h"
 #include "runtime/linux/overlay.h"
@@ -24,33 +24,13 @@ constexpr std::uint64_t attribute_read_only = 1;  // MOUNT_ATTR_RDONLY
 
 Error not_running() { return Error(ErrorCode::conflict, "the container is not running").with_id("E-NOT-RUNNING"); }
 
-std::string error_record(const Error& e) {
-  RecordWriter w;
-  w.put(e.code());
-  w.put(e.sys_errno());
-  w.put(e.message());
-  w.put(e.hint());
-  w.put(e.id());
-  return w.take();
-}
-
-Error read_error(std::string_view record) {
-  RecordReader r(record);
-  auto code = r.get<ErrorCode>();
-  auto number = r.get<int>();
-  auto message = r.get<std::string>();
-  auto hint = r.get<std::string>();
-  auto id = r.get<std::string>();
-  return Error(code, message).with_errno(number).with_hint(hint).with_id(id);
-}
-
 [[noreturn]] void answer(const Fd& socket, const std::function<View()>& work) {
   try {
     View view = work();
     const Fd* fds[] = {&view.root, &view.names};
     send_with_fds(socket, "+", fds, view.names ? 2 : 1);
   } catch (const Error& e) {
-    std::string record = "-" + error_record(e);
+    std::string record = "-" + encode_error(e);
     (void)!::send(socket.get(), record.data(), record.size(), MSG_NOSIGNAL);
   } catch (...) {
   }
@@ -65,7 +45,7 @@ View in_child(std::uint64_t flags, const std::function<View()>& work) {
   pair.b.reset();
   Received reply = receive_with_fds(pair.a, 64U << 10U);
   wait_child(child.pid);
-  if (reply.data.starts_with('-')) throw read_error(std::string_view(reply.data).substr(1));
+  if (reply.data.starts_with('-')) throw decode_error(std::string_view(reply.data).substr(1));
   if (reply.fd_count == 0) throw Error(ErrorCode::internal, "the process that puts a view together was killed");
   return {std::move(reply.fds[0]), std::move(reply.fds[1])};
 }

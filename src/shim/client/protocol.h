@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-#include "base/error.h"
+#include "base/error_record.h"
 #include "base/record.h"
 #include "shim/client/client.h"
 
@@ -44,7 +44,5 @@ SpawnRequest decode_request(std::string_view bytes);
 std::string encode_status(const StatusRecord& status);
 /// Throws data_loss.
 StatusRecord decode_status(std::string_view bytes);
-std::string encode_error(const Error& error);
-Error decode_error(std::string_view bytes);
 
 }  // namespace servin::shim
