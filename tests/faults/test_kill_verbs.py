@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from support.faults import Healthy, expect_nothing_left, small_image, sweep
+from support.tools import sample, stepped
 
 pytestmark = pytest.mark.in_memory
 
@@ -117,3 +118,28 @@ def test_killed(engine, name):
             expect_nothing_left(engine)
 
     sweep(engine, scenario.args, judge, before, size=scenario.size, who=scenario.who, whole=scenario.whole)
+
+
+@pytest.mark.deadline(300)
+def test_detached_exec_that_was_not_started_is_no_success(engine):
+    """Whichever of its processes is killed: exit code 0 means that the new process runs."""
+    archive, _ = small_image(engine)
+    engine.ok("load", "-i", archive)
+    running(engine)
+
+    def mark():
+        return engine.run("exec", "one", "rm", "/mark").code == 0
+
+    def run(kill_at=None):
+        steps, result = stepped(engine, ["exec", "-d", "one", "touch", "/mark"], kill_at=kill_at, who="caller", whole=True)
+        if result.code == 0:
+            engine.wait_for(f"its mark ({steps.call}, {steps.events})", mark)
+        else:
+            assert result.err or steps.code == 137, f"{result}"
+            mark()
+        return steps
+
+    steps = run()
+    program = len(steps.calls) - steps.calls[::-1].index("execve")  # from here on it is the new process's own
+    for point in sample(program - 1, 30):
+        run(point)

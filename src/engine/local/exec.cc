@@ -204,6 +204,17 @@ class ExecAttachment : public Attachment {
   bool told_ = false;
 };
 
+/// What a child says when its process runs; anything else is an error record, or nothing when it was killed.
+constexpr std::string_view started = "+";
+
+void tell(const Fd& pipe, const std::string& record) {
+  try {
+    write_all(pipe, record, "pipe");
+  } catch (const Error&) {
+    // Nobody is left to tell.
+  }
+}
+
 void exec_detached(const std::function<runtime::Launched()>& launch, const std::function<void(int)>& at_end) {
   Pipe answer = make_pipe();
   pid_t child = ::fork();
@@ -213,19 +224,25 @@ void exec_detached(const std::function<runtime::Launched()>& launch, const std::
     answer.read.reset();
     try {
       ExecAttachment attachment(launch(), at_end);
+      write_all(answer.write, started, "pipe");
       answer.write.reset();
       attachment.drain();
     } catch (const Error& e) {
-      write_all(answer.write, encode_error(e), "pipe");
-    } catch (...) {
+      tell(answer.write, encode_error(e));
+    } catch (const std::exception& e) {
+      tell(answer.write, encode_error(Error(ErrorCode::internal, e.what())));
     }
     ::_exit(1);
   }
   answer.write.reset();
-  std::string problem = read_all(answer.read, 1U << 20U, "the new process");
-  if (problem.empty()) return;
-  wait_child(child);
-  throw decode_error(problem);
+  std::string said = read_all(answer.read, 1U << 20U, "the new process");
+  if (said == started) return;
+  ExitStatus end = wait_child(child);
+  if (said.empty())
+    throw error(ErrorCode::internal, "who was to stay with the new process ended before it was started (exit code {})",
+                end.code)
+        .with_hint("try again");
+  throw decode_error(said);
 }
 
 }  // namespace
