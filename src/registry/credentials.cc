@@ -129,6 +129,11 @@ struct HelperAnswer {
   std::string text;
 };
 
+Error helper_error(const std::string& name, std::string_view what) {
+  return error(ErrorCode::failed_precondition, "the credential helper docker-credential-{} {}", name, what)
+      .with_id("E-CREDENTIAL-HELPER");
+}
+
 /// docker-credential-NAME get|store|erase: what it needs comes on stdin, what it says on stdout.
 HelperAnswer ask_helper(const std::string& name, const std::string& verb, const std::string& input) {
   if (name.empty() || name.find('/') != std::string::npos)
@@ -145,8 +150,15 @@ HelperAnswer ask_helper(const std::string& name, const std::string& verb, const 
   pid_t pid = spawn(options);
   out.write.reset();
   HelperAnswer answer;
-  answer.text = read_all(out.read, answer_limit, "the credential helper's answer");
+  std::optional<Error> problem;
+  try {
+    answer.text = read_all(out.read, answer_limit, "its answer");
+  } catch (const Error& e) {
+    problem = helper_error(name, "failed: " + e.message());
+  }
+  out.read.reset();  // who goes on writing ends by that
   answer.good = wait_child(pid).code == 0;
+  if (problem) throw Error(*problem);
   return answer;
 }
 
@@ -154,15 +166,11 @@ Credentials from_helper(const std::string& name, const std::string& host) {
   HelperAnswer answer = ask_helper(name, "get", docker_key(host) + "\n");
   if (!answer.good) {
     if (lower(answer.text).find("not found") != std::string::npos) return {};
-    throw error(ErrorCode::failed_precondition, "the credential helper docker-credential-{} failed: {}", name,
-                printable(trim(answer.text).substr(0, 200)))
-        .with_id("E-CREDENTIAL-HELPER")
+    throw helper_error(name, "failed: " + printable(trim(answer.text).substr(0, 200)))
         .with_hint("try it by hand: echo HOST | docker-credential-" + name + " get");
   }
   Json json = Json::parse(answer.text, nullptr, false);
-  if (!json.is_object())
-    throw error(ErrorCode::failed_precondition, "docker-credential-{} did not answer with JSON", name)
-        .with_id("E-CREDENTIAL-HELPER");
+  if (!json.is_object()) throw helper_error(name, "did not answer with a JSON object");
   Credentials c;
   c.user = string_in(json, "Username");
   c.password = string_in(json, "Secret");
@@ -217,14 +225,15 @@ void store_credentials(const std::string& host, const Credentials& c, const std:
   std::string path = login_file(auth_file);
   Json json = read_json(path).value_or(Json::object());
   if (std::string helper = helper_for(json, host); !helper.empty()) {
+    if (!valid_utf8(c.user) || !valid_utf8(c.password) || !valid_utf8(c.identity_token))
+      throw helper_error(helper, "takes text only, and user or password are not UTF-8")
+          .with_hint("take credsStore and credHelpers out of " + path + ", or change the password");
     bool token = !c.identity_token.empty();
     Json secret = {{"ServerURL", docker_key(host)},
                    {"Username", token ? std::string(token_user) : c.user},
                    {"Secret", token ? c.identity_token : c.password}};
     if (HelperAnswer answer = ask_helper(helper, "store", secret.dump()); !answer.good)
-      throw error(ErrorCode::failed_precondition, "docker-credential-{} did not keep the credentials: {}", helper,
-                  printable(trim(answer.text).substr(0, 200)))
-          .with_id("E-CREDENTIAL-HELPER");
+      throw helper_error(helper, "did not keep the credentials: " + printable(trim(answer.text).substr(0, 200)));
     json["auths"][docker_key(host)] = Json::object();
   } else {
     Json entry = Json::object();

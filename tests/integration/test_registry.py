@@ -229,6 +229,42 @@ def test_credential_helper(engine, cleanup):
     assert not os.path.exists(f"{engine.dir}/kept")
 
 
+HELPER_SAYS = {
+    "not UTF-8": r"printf '{\"Username\": \"me\", \"Secret\": \"\351\377\"}'", "half": "printf '{\"Username\": \"me'", "a list": "echo '[]'",
+    "a number": "echo 7", "nothing": "true", "too much": "tr '\\0' x </dev/zero", "deep": "head -c 900000 /dev/zero | tr '\\0' '['"}
+
+
+@pytest.mark.parametrize("says", HELPER_SAYS)
+def test_credential_helper_that_makes_no_sense(engine, says):
+    folder = pathlib.Path(engine.dir, "bin")
+    folder.mkdir()
+    helper = folder / "docker-credential-odd"
+    helper.write_text(f"#!/bin/sh\n{HELPER_SAYS[says]}\n")
+    helper.chmod(0o755)
+    config = pathlib.Path(engine.home, ".docker/config.json")
+    config.parent.mkdir()
+    config.write_text('{"credsStore": "odd"}')
+    env = {"PATH": f"{folder}:{os.environ['PATH']}"}
+    result = engine.fails("pull", "localhost:1/x:1", env=env, match="docker-credential-odd")
+    assert "E-CREDENTIAL-HELPER" in result.err
+
+
+def test_credential_helper_gets_no_password_that_is_no_text(engine, cleanup):
+    registry = FakeRegistry()
+    cleanup.append(registry)
+    folder = pathlib.Path(engine.dir, "bin")
+    folder.mkdir()
+    helper = folder / "docker-credential-odd"
+    helper.write_text("#!/bin/sh\ncat >/dev/null\n")
+    helper.chmod(0o755)
+    config = pathlib.Path(engine.home, ".docker/config.json")
+    config.parent.mkdir()
+    config.write_text('{"credsStore": "odd"}')
+    env = {"PATH": f"{folder}:{os.environ['PATH']}"}
+    result = engine.fails("login", "-u", "me", "-p", os.fsdecode(b"\xe9\xff"), registry.host, env=env, match="docker-credential-odd")
+    assert "E-CREDENTIAL-HELPER" in result.err
+
+
 def test_no_secret_is_seen(engine, cleanup):
     """Not in an argument, a variable or a message of any process of ours while the pull runs."""
     registry = FakeRegistry(users={"me": "very-secret-word"})
