@@ -62,6 +62,12 @@ def settle(engine, wanted):
     return engine.wait_for(f"state in {wanted}", lambda: (found := state(engine, "one")) in wanted and found, timeout=20)
 
 
+def goes_on(engine):
+    """Looked at by what would wait for ever, before any other command may have thawed it."""
+    assert engine.ok("exec", "one", "echo", "alive").out == "alive\n"
+    return state(engine, "one") == "running"
+
+
 SCENARIOS = {
     "create": Scenario(["create", "--name", "one", "-v", "data:/data", "small:1", "true"], lambda e: either(names(e), {"one"}, set())),
     "start": Scenario(["start", "one"], lambda e: settle(e, ("running", "created", "exited")) == "running",
@@ -75,6 +81,8 @@ SCENARIOS = {
     "rm with volumes": Scenario(["rm", "--volumes", "one"], lambda e: either((names(e), len(volumes(e))), (set(), 0), ({"one"}, 1)) if names(e) else True,
                                 lambda e: e.ok("create", "--name", "one", "-v", "/data", "small:1", "true")),
     "rename": Scenario(["rename", "one", "two"], lambda e: either(names(e), {"two"}, {"one"}), exited),
+    "commit": Scenario(["commit", "one", "other:1"], lambda e: goes_on(e) and either(references(e), {"small:1", "other:1"}, {"small:1"}),
+                       running, size=30),
     "exec": Scenario(["exec", "one", "true"], lambda e: either(state(e, "one"), "running", "running"), running),
     "container prune": Scenario(["container", "prune", "--force"], lambda e: either(names(e), set(), {"one"}), exited),
     "tag": Scenario(["tag", "small:1", "other:1"], lambda e: either(references(e), {"small:1", "other:1"}, {"small:1"})),

@@ -89,8 +89,9 @@ std::string LocalEngine::commit(const std::string& text, const CommitRequest& re
   bool freeze = request.pause && c.container.state.status == Status::running;
   Rollback thawing;
   if (freeze) {
-    // The mark first: whatever ends this process, the container is seen to be paused, and unpause lets it go on.
-    write_file(run_dir(c.row.id) + "/paused", "");
+    // The mark first: when this process is killed, whoever comes next sees that nobody holds the pause any more.
+    ProcessId self = this_process();
+    write_file(run_dir(c.row.id) + "/paused", fmt::format("{} {}", self.pid, self.start));
     thawing.add([&] { thaw(c.row); });
     runtime_for(config.request.isolation).pause(read_plan(c.row.id));
   }

@@ -253,7 +253,9 @@ std::unique_ptr<Attachment> LocalEngine::exec(const std::string& text, const Exe
         .with_id("E-NO-COMMAND")
         .with_hint("servin exec " + text + " COMMAND");
   Row row = find(text);
-  require_running(row.name, observe(row).status);
+  ContainerState state;
+  if (!settle_if_needed(row, state)) throw no_such_container(text);
+  require_running(row.name, state.status);
   auto status = shim::read_status(run_dir(row.id));
   if (!status) throw no_such_container(text);
   runtime::ExecSpec spec{request.command,     request.env, request.user,

@@ -147,6 +147,7 @@ class LocalEngine : public Engine {
   bool is_being_made(const Row& row);
   static Error being_made(const Row& row);
   bool needs_settling(const Row& row, const ContainerState& state);
+  bool is_left_paused(const Row& row);
   void end_leftovers(const Row& row);
   void end_leftovers(const std::string& id, Isolation isolation);
   std::string end_processes(const std::string& id);

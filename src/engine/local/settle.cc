@@ -10,6 +10,7 @@
 //                               killed: as it ended before
 //   shim alive, restarting      has ended and waits to be started again
 //   ended, --rm                 its tidying was killed: goes
+//   paused by a commit that is gone    goes on
 #include <csignal>
 #include <set>
 #include <unistd.h>
@@ -138,7 +139,14 @@ ContainerState LocalEngine::observe(const Row& row) {
   return state;
 }
 
+// A commit pauses for a moment; the mark of a pause that is to stay names nobody.
+bool LocalEngine::is_left_paused(const Row& row) {
+  auto committer = parse_process(std::string(trim(read_file(run_dir(row.id) + "/paused", 64).value_or(""))));
+  return committer && !is_alive(*committer);
+}
+
 bool LocalEngine::needs_settling(const Row& row, const ContainerState& state) {
+  if (state.status == Status::paused) return is_left_paused(row);
   if (is_up(state.status) || state.status == Status::restarting) return false;
   if (is_being_made(row)) return false;
   if (state.status == Status::removing) return true;
@@ -214,6 +222,11 @@ bool LocalEngine::settle(const Row& row, ContainerState& state) {
   state = observe(row);
   if (is_being_made(row)) throw being_made(row);
   if (!needs_settling(row, state)) return true;
+  if (state.status == Status::paused) {
+    thaw(row);
+    state.status = Status::running;
+    return true;
+  }
   auto status = read_status_or_lost(run_dir(row.id));
   bool never_made = !row.creator.empty() && row.last_state.empty() && !status;
   bool ended = state.status != Status::created || status;  // a start that failed is an end too

@@ -245,7 +245,9 @@ std::unique_ptr<Attachment> LocalEngine::launch_again(Locked& c, const AttachReq
 
 std::unique_ptr<Attachment> LocalEngine::attach(const std::string& text, const AttachRequest& request) {
   Row row = find(text);
-  require_running(row.name, observe(row).status, "start --attach");
+  ContainerState state;
+  if (!settle_if_needed(row, state)) throw no_such_container(text);
+  require_running(row.name, state.status, "start --attach");
   auto client = shim::Client::connect(run_dir(row.id), request.stdin_, request.out, request.err);
   emit(row, "attach");
   auto attachment = std::make_unique<ShimAttachment>(std::move(client));
