@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/strings.h"
+#include "base/time.h"
 #include "oci/json_list.h"
 
 namespace servin::image {
@@ -14,7 +15,9 @@ namespace {
 Error bad(std::string_view change, std::string_view why) {
   return error(ErrorCode::invalid_argument, "invalid --change \"{}\": {}", printable(change.substr(0, 200)), why)
       .with_id("E-OPTION-VALUE")
-      .with_hint("one of CMD, ENTRYPOINT, ENV, LABEL, WORKDIR, USER, EXPOSE, VOLUME, STOPSIGNAL as in a Dockerfile");
+      .with_hint(
+          "one of CMD, ENTRYPOINT, ENV, LABEL, WORKDIR, USER, EXPOSE, VOLUME, STOPSIGNAL, HEALTHCHECK as in a "
+          "Dockerfile");
 }
 
 /// Words as a shell splits them: quotes keep blanks, a backslash keeps the next character.
@@ -90,6 +93,55 @@ std::string port(std::string_view change, const std::string& text) {
   return std::to_string(*number) + "/" + protocol;
 }
 
+void set_health_option(oci::HealthCheck& health, std::string_view change, const std::string& option) {
+  auto parts = split_once(option, '=');
+  std::string name = parts ? parts->first : option, value = parts ? parts->second : "";
+  std::int64_t* duration = name == "--interval"         ? &health.interval
+                           : name == "--timeout"        ? &health.timeout
+                           : name == "--start-period"   ? &health.start_period
+                           : name == "--start-interval" ? &health.start_interval
+                                                        : nullptr;
+  if (duration != nullptr) {
+    try {
+      *duration = parse_duration(value);
+    } catch (const Error& e) {
+      throw bad(change, e.message());
+    }
+    return;
+  }
+  auto retries = parse_u64(value);
+  if (name != "--retries")
+    throw bad(change, "its options are --interval --timeout --start-period --start-interval --retries");
+  if (!retries || *retries == 0 || *retries > INT32_MAX) throw bad(change, "--retries is a number above 0");
+  health.retries = static_cast<std::int64_t>(*retries);
+}
+
+/// "[OPTION=VALUE...] CMD command", or "NONE".
+oci::HealthCheck health_check(std::string_view change, std::string_view text) {
+  oci::HealthCheck health;
+  bool options = text.starts_with("--");
+  while (text.starts_with("--")) {
+    std::size_t end = std::min(text.find_first_of(" \t"), text.size());
+    set_health_option(health, change, std::string(text.substr(0, end)));
+    text = trim(text.substr(end));
+  }
+  std::size_t end = std::min(text.find_first_of(" \t"), text.size());
+  std::string kind = lower(text.substr(0, end));
+  text = trim(text.substr(end));
+  if (kind == "none" && text.empty() && !options) {
+    health.test = {"NONE"};
+  } else if (kind == "cmd" && text.starts_with('[')) {
+    health.test = oci::parse_string_list(text, "--change");
+    if (health.test.empty()) throw bad(change, "CMD without a command");
+    health.test.insert(health.test.begin(), "CMD");
+  } else if (kind == "cmd" && !text.empty()) {
+    health.test = {"CMD-SHELL", std::string(text)};
+  } else {
+    throw bad(change, "[--interval=... ...] CMD command, or NONE, is expected");
+  }
+  return health;
+}
+
 }  // namespace
 
 void apply_change(oci::ImageConfig& config, std::string_view change) {
@@ -116,6 +168,8 @@ void apply_change(oci::ImageConfig& config, std::string_view change) {
     for (const std::string& word : words(change, value)) config.exposed_ports.push_back(port(change, word));
   } else if (instruction == "volume") {
     for (const std::string& path : list_or_words(change, value)) config.volumes.push_back(path);
+  } else if (instruction == "healthcheck") {
+    config.health = health_check(change, value);
   } else if (instruction == "stopsignal") {
     config.stop_signal = value;
   } else {

@@ -30,6 +30,26 @@ TEST(Changes, WhatDockerfilesSay) {
   EXPECT_EQ(with({"STOPSIGNAL SIGQUIT"}).stop_signal, "SIGQUIT");
 }
 
+TEST(Changes, HealthChecks) {
+  auto health =
+      with({"HEALTHCHECK --interval=5s --timeout=1m --start-period=2s --start-interval=1s --retries=4 CMD a | b"})
+          .health;
+  EXPECT_EQ(health.test, (Words{"CMD-SHELL", "a | b"}));
+  constexpr std::int64_t second = 1'000'000'000;
+  EXPECT_EQ(health.interval, 5 * second);
+  EXPECT_EQ(health.timeout, 60 * second);
+  EXPECT_EQ(health.start_period, 2 * second);
+  EXPECT_EQ(health.start_interval, second);
+  EXPECT_EQ(health.retries, 4);
+  EXPECT_EQ(with({"healthcheck cmd [\"/c\", \"x y\"]"}).health.test, (Words{"CMD", "/c", "x y"}));
+  EXPECT_EQ(with({"HEALTHCHECK CMD true", "HEALTHCHECK NONE"}).health.test, Words{"NONE"});
+  for (const char* bad :
+       {"HEALTHCHECK", "HEALTHCHECK CMD", "HEALTHCHECK CMD []", "HEALTHCHECK true", "HEALTHCHECK NONE x",
+        "HEALTHCHECK --interval=5s NONE", "HEALTHCHECK --interval=5s", "HEALTHCHECK --interval=x CMD true",
+        "HEALTHCHECK --retries=0 CMD true", "HEALTHCHECK --every=1s CMD true"})
+    EXPECT_THROW(with({bad}), Error) << bad;
+}
+
 TEST(Changes, WhatIsNotUnderstoodIsRefused) {
   for (const char* bad :
        {"", "CMD", "RUN x", "FROM x", "COPY a b", "ENV =x", "ENV A=1 B", "WORKDIR srv", "EXPOSE 0", "EXPOSE 70000",

@@ -125,6 +125,19 @@ Json history_json(const HistoryEntry& entry) {
   return json;
 }
 
+Json health_json(const HealthCheck& health) {
+  Json json = {{"Test", health.test}};
+  auto add = [&](const char* key, std::int64_t value) {
+    if (value != 0) json[key] = value;
+  };
+  add("Interval", health.interval);
+  add("Timeout", health.timeout);
+  add("StartPeriod", health.start_period);
+  add("StartInterval", health.start_interval);
+  add("Retries", health.retries);
+  return json;
+}
+
 Json execution_json(const ImageConfig& config) {
   Json json = Json::object();
   if (!config.user.empty()) json["User"] = config.user;
@@ -136,6 +149,7 @@ Json execution_json(const ImageConfig& config) {
   if (!config.exposed_ports.empty()) json["ExposedPorts"] = names_json(config.exposed_ports);
   if (!config.volumes.empty()) json["Volumes"] = names_json(config.volumes);
   if (!config.labels.empty()) json["Labels"] = config.labels;
+  if (!config.health.test.empty()) json["Healthcheck"] = health_json(config.health);
   return json;
 }
 

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "oci/digest.h"
+#include "oci/health.h"
 
 namespace servin::oci {
 
@@ -59,6 +60,7 @@ struct ImageConfig {
   std::map<std::string, std::string> labels;
   std::vector<Digest> diff_ids;
   std::vector<HistoryEntry> history;
+  HealthCheck health;  // to be written; it is read by parse_health_check
 };
 
 constexpr std::size_t max_manifest_size = 4U << 20U;

@@ -32,6 +32,7 @@ std::string derive_config(std::string_view parent, const ImageConfig& config) {
     execution.erase(key);
     if (ours["config"].is_object() && ours["config"].contains(key)) execution[key] = ours["config"][key];
   }
+  if (!config.health.test.empty()) execution["Healthcheck"] = ours["config"]["Healthcheck"];
   return json.dump();
 }
 

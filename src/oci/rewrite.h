@@ -14,7 +14,7 @@ namespace servin::oci {
 std::string with_layers(std::string_view manifest, const std::vector<Descriptor>& layers);
 
 /// The image config `parent` as that of an image made from it: what ImageConfig holds is taken from `config`, the rest
-/// (Healthcheck, Shell, ...) stays.
+/// (Shell, OnBuild ...) stays; so does the health check when `config` has none.
 std::string derive_config(std::string_view parent, const ImageConfig& config);
 
 }  // namespace servin::oci

@@ -48,6 +48,25 @@ def test_the_config(engine):
     engine.fails("commit", "-c", "NONSENSE x", "one", match="NONSENSE")
 
 
+def test_the_health_check(engine):
+    engine.ok("create", "--name", "one", "--health-cmd", "test -e /fine", "--health-interval", "7s", "--health-retries", "2", "base")
+    engine.ok("commit", "one", "mine:1")
+    found = config_of(engine, "mine:1")["Healthcheck"]
+    assert found["Test"] == ["CMD-SHELL", "test -e /fine"] and found["Interval"] == 7_000_000_000 and found["Retries"] == 2
+    # A container of the image has it, and what is made of that one keeps it.
+    engine.ok("create", "--name", "two", "mine:1")
+    assert config_of(engine, "two")["Healthcheck"]["Test"] == ["CMD-SHELL", "test -e /fine"]
+    engine.ok("commit", "two", "mine:2")
+    assert config_of(engine, "mine:2")["Healthcheck"]["Interval"] == 7_000_000_000
+    engine.ok("commit", "-c", 'HEALTHCHECK --interval=3s CMD ["true"]', "two", "mine:3")
+    assert config_of(engine, "mine:3")["Healthcheck"]["Test"] == ["CMD", "true"]
+    assert config_of(engine, "mine:3")["Healthcheck"]["Interval"] == 3_000_000_000
+    engine.ok("create", "--name", "three", "--no-healthcheck", "mine:1")
+    engine.ok("commit", "three", "mine:4")
+    assert config_of(engine, "mine:4")["Healthcheck"]["Test"] == ["NONE"]
+    engine.fails("commit", "-c", "HEALTHCHECK --every=1s CMD true", "two", match="--interval")
+
+
 def test_without_a_name(engine):
     engine.ok("create", "--name", "one", "base")
     id = engine.ok("commit", "one").out.strip()

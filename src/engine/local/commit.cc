@@ -45,6 +45,7 @@ oci::ImageConfig config_of(const ContainerConfig& container, const image::Image&
   }
   config.labels = container.labels;
   config.exposed_ports = container.exposed_ports;
+  config.health = r.health;  // the image's own is in it
   for (const auto& change : request.changes) image::apply_change(config, change);
   config.created = rfc3339(now());
   config.author = request.author;
