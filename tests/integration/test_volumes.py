@@ -177,6 +177,23 @@ def test_unfinished_images_that_cannot_be_swept_keep_no_volume_mounted(engine):
         subprocess.run(["umount", stuck], check=True)
 
 
+def test_looking_into_a_stopped_container_keeps_no_volume_mounted(engine):
+    engine.ok("volume", "create", "-o", "type=tmpfs", "-o", "device=tmpfs", "vol")
+    engine.ok("create", "--name", "c", "-v", "vol:/v", "base")
+    pathlib.Path(engine.dir, "file").write_text("content")
+    mark = pathlib.Path(engine.root, "run/volumes/vol.mounted")
+    folder = f"{engine.root}/volumes/vol/_data"
+    for command in (["cp", f"{engine.dir}/file", "c:/v/file"], ["cp", "c:/v", f"{engine.dir}/copy"], ["fs", "ls", "c", "/v"], ["fs", "mkdir", "c", "/v/a"],
+                    ["diff", "c"]):
+        engine.ok(*command)
+        assert not mark.exists() and not os.path.ismount(folder), command
+    # Not what somebody else needs.
+    engine.ok("run", "-d", "--name", "user", "-v", "vol:/v", "base", "sh", "-c", "echo here >/v/x; exec sleep 100000")
+    engine.wait_for("its file", lambda: engine.run("exec", "user", "test", "-s", "/v/x").code == 0)
+    assert engine.ok("fs", "cat", "c", "/v/x").out == "here\n"
+    assert mark.exists() and engine.ok("exec", "user", "cat", "/v/x").out == "here\n"
+
+
 # --- tmpfs
 
 def test_tmpfs(engine):

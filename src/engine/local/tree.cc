@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "base/strings.h"
 #include "engine/local/local.h"
 #include "engine/local/running.h"
@@ -73,6 +74,13 @@ LocalEngine::Tree LocalEngine::open_tree(const std::string& text, bool writable)
     tree->view = runtime::view_running(first_process(run_dir(row.id), row.name));
     return tree;
   }
+  tree->release = [this] {
+    try {
+      release_volumes();
+    } catch (const std::exception& e) {
+      log::debug("volumes that nobody uses: {}", e.what());
+    }
+  };
   tree->volumes = mount_volumes(config);
   tree->view = runtime::view_stopped(tree_plan(config), writable ? runtime::ViewMode::write : runtime::ViewMode::read);
   mark_volumes_used(config);

@@ -2,6 +2,7 @@
 // A container's files, held open.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -12,11 +13,20 @@
 namespace servin::engine {
 
 struct ContainerTree {
+  ContainerTree() = default;
+  ContainerTree(const ContainerTree&) = delete;
+  ContainerTree& operator=(const ContainerTree&) = delete;
+  ~ContainerTree() {
+    view = {};
+    volumes.clear();
+    if (release) release();
+  }
   state::ContainerRow row;
   /// Of a container that does not run: it does not start meanwhile.
   std::optional<FileLock> lock;
   std::vector<FileLock> volumes;  // that are mounted for this
-  runtime::View view;             // last: it goes first
+  std::function<void()> release;  // takes off what was mounted for this; never throws
+  runtime::View view;
   bool writable = false;
   const Fd& root() const { return view.root; }
 };
