@@ -17,30 +17,24 @@ namespace {
 
 using engine::FileInfo;
 
-std::string_view type_word(std::uint32_t mode) {
-  if (S_ISDIR(mode)) return "folder";
-  if (S_ISLNK(mode)) return "link";
-  if (S_ISREG(mode)) return "file";
-  if (S_ISFIFO(mode)) return "fifo";
-  if (S_ISSOCK(mode)) return "socket";
-  return S_ISCHR(mode) ? "character device" : "block device";
+struct Kind {
+  char letter;  // ls's
+  std::string_view word;
+};
+
+Kind kind_of(std::uint32_t mode) {
+  if (S_ISDIR(mode)) return {'d', "folder"};
+  if (S_ISLNK(mode)) return {'l', "link"};
+  if (S_ISREG(mode)) return {'-', "file"};
+  if (S_ISFIFO(mode)) return {'p', "fifo"};
+  if (S_ISSOCK(mode)) return {'s', "socket"};
+  return S_ISCHR(mode) ? Kind{'c', "character device"} : Kind{'b', "block device"};
 }
 
 /// "drwxr-sr-x", as ls writes it.
 std::string mode_text(std::uint32_t mode) {
-  std::string text = S_ISDIR(mode)    ? "d"
-                     : S_ISLNK(mode)  ? "l"
-                     : S_ISCHR(mode)  ? "c"
-                     : S_ISBLK(mode)  ? "b"
-                     : S_ISFIFO(mode) ? "p"
-                     : S_ISSOCK(mode) ? "s"
-                                      : "-";
-  for (unsigned shift : {6U, 3U, 0U}) {
-    unsigned bits = (mode >> shift) & 7U;
-    text += (bits & 4U) != 0 ? 'r' : '-';
-    text += (bits & 2U) != 0 ? 'w' : '-';
-    text += (bits & 1U) != 0 ? 'x' : '-';
-  }
+  std::string text(1, kind_of(mode).letter);
+  for (unsigned bit = 0; bit < 9; ++bit) text += (mode & (0400U >> bit)) != 0 ? "rwx"[bit % 3] : '-';
   auto special = [&](unsigned bit, std::size_t at, char letter, char alone) {
     if ((mode & bit) != 0) text[at] = text[at] == 'x' ? letter : alone;
   };
@@ -77,7 +71,7 @@ Row file_row(const FileInfo& info, const std::string& name, bool human) {
                 size_text(info, human),
                 shown_time(info.modified),
                 name,
-                std::string(type_word(info.mode)),
+                std::string(kind_of(info.mode).word),
                 info.target,
                 fmt::format("{:04o}", info.mode & 07777U)};
   return row;
@@ -124,9 +118,7 @@ class Lister {
   Listing listing_ = file_listing();
 };
 
-std::string path_of(const Parsed& parsed, std::size_t index = 1) {
-  return parsed.args.size() > index ? parsed.args[index] : "/";
-}
+std::string path_of(const Parsed& parsed) { return parsed.args.size() > 1 ? parsed.args[1] : "/"; }
 
 int ls_handler(Context& context, const Parsed& parsed) {
   Lister lister(context, parsed);
@@ -147,7 +139,7 @@ int cat_handler(Context& context, const Parsed& parsed) {
 std::string stat_json(const FileInfo& info) {
   return fmt::format(
       R"({{"Name":{},"Type":{},"Size":{},"Mode":{},"Permissions":{},"Uid":{},"Gid":{},"Links":{},"Modified":{},"Target":{}}})",
-      quoted(info.name), quoted(type_word(info.mode)), info.size, quoted(mode_text(info.mode)),
+      quoted(info.name), quoted(kind_of(info.mode).word), info.size, quoted(mode_text(info.mode)),
       quoted(fmt::format("{:04o}", info.mode & 07777U)), info.uid, info.gid, info.links, quoted(rfc3339(info.modified)),
       quoted(info.target));
 }
@@ -161,7 +153,7 @@ int stat_handler(Context& context, const Parsed& parsed) {
   std::string name = printable(info.name);
   if (!info.target.empty()) name += " -> " + printable(info.target);
   context.out.line("  File: " + name);
-  context.out.line(fmt::format("  Type: {}", type_word(info.mode)));
+  context.out.line(fmt::format("  Type: {}", kind_of(info.mode).word));
   context.out.line(fmt::format("  Size: {}", size_text(info, false)));
   context.out.line(fmt::format("  Mode: {:04o} ({})", info.mode & 07777U, mode_text(info.mode)));
   context.out.line(fmt::format(" Owner: {}:{}", info.uid, info.gid));
@@ -241,9 +233,9 @@ constexpr auto ls_options = std::to_array<OptionSpec>({
     {.names = "-h,--human", .value = "", .help = "sizes as 1.5MiB"},
     {.names = "-R,--recursive", .value = "", .help = "what lies in folders too"},
 });
-constexpr OptionSpec follow = {.names = "-L,--follow-link", .value = "", .help = "of a link: what it leads to"};
 constexpr OptionSpec recursive = {.names = "-r,-R,--recursive", .value = "", .help = "folders with all in them"};
-constexpr auto stat_options = std::to_array<OptionSpec>({follow});
+constexpr auto stat_options =
+    std::to_array<OptionSpec>({{.names = "-L,--follow-link", .value = "", .help = "of a link: what it leads to"}});
 constexpr auto find_options = std::to_array<OptionSpec>({
     {.names = "--name", .value = "PATTERN", .help = "of the last part: '*.conf'"},
     {.names = "--type",
