@@ -64,7 +64,6 @@ void check_modes(const CreateRequest& r) {
   check_mode("--ipc", r.ipc_mode, {"host", "private", "shareable", "none"}, true);
   check_mode("--uts", r.uts_mode, {"host", "private"}, false);
   check_mode("--cgroupns", r.cgroupns_mode, {"host", "private"}, false);
-  if (r.ipc_mode == "none") throw not_built("--ipc none is not built", "use --ipc private");
   if (!r.userns_mode.empty() && r.userns_mode != "host")
     throw not_built(fmt::format("--userns {} is not built yet", printable(r.userns_mode)), "leave --userns out");
 }

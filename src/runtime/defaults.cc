@@ -60,6 +60,7 @@ oci::SpecMount kernel_mount(std::string type, std::string target, std::vector<st
 void add_ipc_mounts(std::vector<oci::SpecMount>& out, const MountDefaults& o) {
   // Message queues belong to the ipc namespace: a new mount shows those of the one that the container is in.
   out.push_back(kernel_mount("mqueue", "/dev/mqueue", {"nosuid", "noexec", "nodev"}));
+  if (o.no_shm) return;
   if (o.host_ipc) {
     out.push_back({"/dev/shm", "bind", "/dev/shm", {"rbind", "nosuid", "noexec", "nodev"}});
     return;

@@ -30,6 +30,7 @@ struct MountDefaults {
   std::uint64_t shm_size = 64U << 20U;
   bool privileged = false;  // /sys and cgroup writable
   bool host_ipc = false;    // the host's /dev/shm is bound
+  bool no_shm = false;      // none ipc: nothing at /dev/shm
   std::string join_shm;     // container:NAME ipc: folder of the other's /dev/shm ("" = an own one)
   bool cgroup = true;       // /sys/fs/cgroup
 };

@@ -51,6 +51,23 @@ def test_namespaces_of_another_container(engine):
     assert "running" in engine.ok("ps", "--format", "{{.State}}").out
 
 
+def test_ipc_modes(engine):
+    """none: a namespace of its own and nothing at /dev/shm; private and none are not shared."""
+    look = LIST + "; grep -c ' /dev/shm ' /proc/mounts; test -d /dev/shm || echo none"
+    own = own_namespaces()
+    for mode, mounts in (("none", "0\nnone\n"), ("private", "1\n"), ("shareable", "1\n"), ("host", "1\n")):
+        found = sh(engine, look, "--ipc", mode).out
+        assert (links(found)["ipc"] == own["ipc"]) == (mode == "host")
+        assert found.endswith(mounts), (mode, found)
+    for mode, shared in (("none", False), ("private", False), ("shareable", True)):
+        engine.ok("run", "-d", "--name", mode, "--ipc", mode, "base", "sleep", "100000")
+        assert engine.inspect(mode)["HostConfig"]["IpcMode"] == mode
+        if shared:
+            engine.ok("run", "--rm", "--ipc", f"container:{mode}", "base", "true")
+        else:
+            engine.fails("run", "--rm", "--ipc", f"container:{mode}", "base", "true", match=f"--ipc {mode}")
+
+
 def test_exec_is_in_the_same_namespaces(engine):
     engine.ok("run", "-d", "--name", "one", "base", "sh", "-c", LIST + "; exec sleep 100000")
     seen = engine.wait_for("the list", lambda: (lambda found: found if len(found) == 6 else None)(links(engine.ok("logs", "one").out)))

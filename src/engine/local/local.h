@@ -170,6 +170,7 @@ class LocalEngine : public Engine {
   /// `joined`: its network; nothing when it has none of the engine's, or does not start yet.
   runtime::PrepareRequest prepare_request(const ContainerConfig& config, const rootfs::RootMount& root,
                                           const Networks::Joined* joined);
+  void check_ipc_donor(const CreateRequest& request);
   /// The network, pid, ipc, uts modes that name another container: its first process.
   ProcessId running_process(const std::string& container, std::string_view option);
 

@@ -137,10 +137,22 @@ ProcessId LocalEngine::running_process(const std::string& container, std::string
   return status->process;
 }
 
+// As docker: who said private or none means it.
+void LocalEngine::check_ipc_donor(const CreateRequest& request) {
+  if (!request.ipc_mode.starts_with("container:")) return;
+  std::string donor = request.ipc_mode.substr(10);
+  std::string mode = load_container(find(donor)).config.request.ipc_mode;
+  if (mode == "private" || mode == "none")
+    throw error(ErrorCode::conflict, "--ipc {}: that container was made with --ipc {}", request.ipc_mode, mode)
+        .with_id("E-OPTION-CONFLICT")
+        .with_hint("make it again with --ipc shareable");
+}
+
 runtime::PrepareRequest LocalEngine::prepare_request(const ContainerConfig& config, const rootfs::RootMount& root,
                                                      const Networks::Joined* network) {
   const CreateRequest& r = config.request;
   SecurityOptions security = security_options(r);
+  check_ipc_donor(r);
   runtime::PrepareRequest request;
   request.id = config.id;
   request.rootfs = {root.lowers, root.upper, root.work, root.volatile_, root.mount_point};

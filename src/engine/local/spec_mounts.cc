@@ -139,6 +139,7 @@ void MountPlanner::plan(std::vector<oci::SpecMount>& mounts, std::vector<runtime
   defaults.shm_size = r.shm_size;
   defaults.privileged = r.privileged;
   defaults.host_ipc = r.ipc_mode == "host";
+  defaults.no_shm = r.ipc_mode == "none";
   defaults.join_shm = join_shm;
   mounts = runtime::default_mounts(defaults);
   std::erase_if(mounts, [&](const oci::SpecMount& m) { return is_taken(config, m.destination); });
