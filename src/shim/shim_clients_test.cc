@@ -169,6 +169,29 @@ TEST_F(ShimTest, ManyWaitersAreAllTold) {
   for (Client& w : waiting) EXPECT_TRUE(finish(w).exited);
 }
 
+TEST_F(ShimTest, ANewSupervisorThatIsStoppedIsNamedAndEnded) {
+  SocketPair pair = make_socket_pair(SOCK_SEQPACKET);
+  pid_t pid = ::fork();
+  if (pid == 0) {
+    ::raise(SIGSTOP);
+    ::_exit(0);
+  }
+  pair.b.reset();
+  auto shim = identify(pid);
+  ASSERT_TRUE(shim);
+  SpawnRequest request;
+  request.id = "0123";
+  request.run_dir = dir_;
+  try {
+    Client::start(std::move(pair.a), request, *shim);
+    ADD_FAILURE() << "it was waited for";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.id(), "E-SUPERVISOR-STUCK");
+    EXPECT_NE(e.message().find(std::to_string(pid)), std::string::npos) << e.message();
+  }
+  EXPECT_EQ(wait_child(pid).signal, SIGKILL);
+}
+
 TEST_F(ShimTest, OnlyTheWantedStreamsCome) {
   Client c = run("echo out; echo err >&2", [](SpawnRequest& q) { q.attach_out = false; });
   Ending e = finish(c);

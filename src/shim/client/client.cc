@@ -2,6 +2,7 @@
 #include "shim/client/client.h"
 
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 #include <fcntl.h>
 #include <poll.h>
@@ -29,7 +30,7 @@ std::vector<std::string> shim_environment() {
   return env;
 }
 
-void spawn_shim(const SpawnRequest& request, const Fd& socket) {
+ProcessId spawn_shim(const SpawnRequest& request, const Fd& socket) {
   SpawnOptions options;
   options.program = companion_program("servin-shim");
   options.args = {"servin-shim", request.id, std::to_string(request.port_sockets.size())};
@@ -39,7 +40,8 @@ void spawn_shim(const SpawnRequest& request, const Fd& socket) {
   for (const Fd* port : request.port_sockets) options.fds.emplace_back(port, number++);
   options.new_session = true;
   options.cwd = "/";
-  spawn(options);
+  pid_t pid = spawn(options);
+  return identify(pid).value_or(ProcessId{pid, 0});
 }
 
 sockaddr_un address_below(const Fd& dir) {
@@ -91,6 +93,22 @@ bool wait_for(const Fd& fd, short events, std::int64_t deadline) {
   }
 }
 
+/// Until a new shim says something. That may take long, since a start copies a volume's content: only one that is
+/// stopped all the time is not waited for. It is ended, so that no container comes of it later.
+void wait_while_it_works(const Fd& socket, const ProcessId& shim) {
+  constexpr std::int64_t slice = 250'000'000;
+  std::int64_t stopped = 0;
+  while (!wait_for(socket, POLLIN, monotonic_ns() + slice)) {
+    stopped = is_stopped(shim) ? stopped + slice : 0;
+    if (stopped < answer_patience) continue;
+    if (auto process = open_pidfd(shim)) send_signal(*process, SIGKILL);
+    throw error(ErrorCode::timeout,
+                "the supervisor of the new container (pid {}) was stopped by a signal, and has been ended", shim.pid)
+        .with_id("E-SUPERVISOR-STUCK")
+        .with_hint("start the container again");
+  }
+}
+
 /// connect(2) waits too: when those before us fill the queue of a shim that does not accept them.
 void limit_connect(const Fd& socket) {
   timeval limit{answer_patience / 1'000'000'000, 0};
@@ -134,15 +152,16 @@ Client::Frame Client::wait_start(const std::string& id, std::int64_t deadline) {
 Client Client::spawn(const SpawnRequest& request) {
   SocketPair pair = make_socket_pair(SOCK_SEQPACKET);
   write_file(request.run_dir + "/" + plan_name, request.plan);
-  spawn_shim(request, pair.b);
+  ProcessId shim = spawn_shim(request, pair.b);
   pair.b.reset();  // so that the end of the shim ends the connection
-  return start(std::move(pair.a), request);
+  return start(std::move(pair.a), request, shim);
 }
 
-Client Client::start(Fd socket, const SpawnRequest& request) {
+Client Client::start(Fd socket, const SpawnRequest& request, const ProcessId& shim) {
   Client client(std::move(socket));
   client.send(encode_request(request), true);
-  client.wait_start(request.id, -1);  // a start may copy a volume's content
+  wait_while_it_works(client.socket_, shim);
+  client.wait_start(request.id, -1);
   return client;
 }
 

@@ -112,7 +112,8 @@ class Client {
   /// Returns after the shim reported started (throws its Error when it failed; then nothing of it remains but run_dir).
   static Client spawn(const SpawnRequest& request);
   /// The second half of spawn(): asks a shim at the other end of `socket` (tests bring one as a fork of theirs).
-  static Client start(Fd socket, const SpawnRequest& request);
+  /// `shim`: that one; one that is stopped by a signal is ended, which is a timeout that names it.
+  static Client start(Fd socket, const SpawnRequest& request, const ProcessId& shim = {});
   /// Joins a running container. Throws conflict when there is no shim, timeout E-SUPERVISOR-STUCK when there is one
   /// that does not answer.
   static Client connect(const std::string& run_dir, bool want_stdin, bool out, bool err);
