@@ -146,8 +146,12 @@ def test_a_folder_that_stays_keeps_no_volume_mounted(engine):
     # As after a kill between the end of its last container and the unmount.
     mark.write_bytes(kept)
     stuck = pathlib.Path(engine.root, "containers", "f" * 64)
-    stuck.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "none", stuck], check=True)
+
+    def is_stuck():  # a sweep of `rm` may take the folder away before something is mounted there
+        stuck.mkdir(exist_ok=True)
+        return subprocess.run(["mount", "-t", "tmpfs", "none", stuck], check=False).returncode == 0
+
+    engine.wait_for("the mount", is_stuck)
     try:
         engine.ok("__cleanup")
         assert not mark.exists()
