@@ -107,6 +107,7 @@ struct NetworkStack::Kernel {
     BridgePlan plan = plan_bridge(names, network);
     bool missing = Links::index_of(plan.name) == 0;
     if (!network.internal) enable_forwarding(plan.v4, plan.v6);
+    if (missing) make_room_for_neighbours(plan.v4, plan.v6);
     links.ensure_bridge(plan, alias("network " + network.id));
     return missing;
   }
