@@ -49,14 +49,14 @@ class ContainerEngine(Party):
     def argv(self, *words):
         return [*self.base(), *words]
 
-    def run_options(self):
-        return ["--network", "none"]
+    extra_options = []
 
     def load(self, archive):
         return self.runner.run(self.argv("load", "-i", archive))
 
-    def container(self, image, *command, rm=False, name=None, detach=False, verb="run", stop_signal=None):
-        words = [verb, *self.run_options()]
+    def container(self, image, *command, rm=False, name=None, detach=False, verb="run", stop_signal=None, network="none", publish=None):
+        words = [verb, *self.extra_options, "--network", network]
+        words += ["-p", publish] if publish else []
         words += ["--stop-signal", stop_signal] if stop_signal else []
         words += ["--rm"] if rm else []
         words += ["--name", name] if name else []
@@ -92,8 +92,7 @@ class Podman(ContainerEngine):
         state = ["--root", f"{self.folder}/root", "--runroot", f"{self.memory}/run", "--tmpdir", f"{self.memory}/tmp"]
         return [self.program, *state, "--storage-driver", "overlay", "--cgroup-manager", "cgroupfs", "--events-backend", "none", "--runtime", self.runtime]
 
-    def run_options(self):
-        return ["--network", "none", "--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"]
+    extra_options = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"]
 
     def supervisor(self, name):
         found = json.loads(subprocess.run(self.argv("inspect", name), env=self.runner.env, capture_output=True, text=True, check=True).stdout)
@@ -157,9 +156,6 @@ class Docker(ContainerEngine):
 
     def base(self):
         return [self.program, "-H", self.daemon.socket]
-
-    def run_options(self):
-        return ["--network", "none"]
 
     def version(self):
         server = subprocess.run(self.argv("version", "--format", "{{.Server.Version}}"), capture_output=True, text=True, check=False).stdout

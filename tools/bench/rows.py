@@ -66,6 +66,22 @@ def back_to_back(bench, burst=10, **which):
         yield Contender(party, lambda party=party: step(party, party.run_true))
 
 
+def bridged(bench, publish=None, burst=4):
+    """Each party in its own default network. One container stays, as on a machine in use: making the network is not measured."""
+    for party in bench.engines():
+        name = f"bench-net-{os.getpid()}"
+        party.runner.run(party.container("busybox", "sleep", "1000000", name=name, detach=True, network="bridge"))
+        argv = party.container("busybox", "true", rm=True, network="bridge", publish=publish)
+
+        def step(party=party, argv=argv):
+            start = time.perf_counter()
+            for _ in range(burst):
+                party.runner.run(argv)
+            return (time.perf_counter() - start) / burst * 1000
+
+        yield Contender(party, step, close=lambda party=party, name=name: remove(party, name))
+
+
 def cpu_of_run(bench):
     for party in [*bench.servins(), *bench.engines_of("podman")]:
         argv = party.container("busybox", "true", rm=True)
@@ -81,9 +97,9 @@ def fleet(bench, count=200, at_a_time=32):
                         rounds=3 if party.engine == "servin" else 1)
 
 
-def sleeper(bench, party, word):
+def sleeper(bench, party, word, network="none"):
     name = f"bench-{word}-{os.getpid()}"
-    party.runner.run(party.container("busybox", "sleep", "1000000", name=name, detach=True))
+    party.runner.run(party.container("busybox", "sleep", "1000000", name=name, detach=True, network=network))
     return name
 
 
@@ -109,7 +125,8 @@ def rm_running(bench):
         name = f"bench-rm-{os.getpid()}"
         words = ["-t0"] if party.engine == "podman" else []
         argv = party.argv("rm", "-f", *words, name)
-        yield Contender(party, lambda party=party, argv=argv: milliseconds(party, argv), before=lambda party=party: sleeper(bench, party, "rm"))
+        yield Contender(party, lambda party=party, argv=argv: milliseconds(party, argv),
+                        before=lambda party=party: sleeper(bench, party, "rm", network="bridge"))
 
 
 def start_stop(bench):
@@ -230,10 +247,13 @@ def all_rows():
     yield Row("RUN-1-b2b", "run --rm --network none, back to back", lambda bench: back_to_back(bench, runtimes=True), rounds=10, must={"crun": 1.3})
     yield Row("RUN-2", "run --rm --network none, back to back, engines", lambda bench: back_to_back(bench, burst=4, engines=True), rounds=6,
               must={"podman": 1 / 15})
+    yield Row("RUN-3", "run --rm with a bridge, an address, NAT", bridged, rounds=6, must={"podman": 1 / 15})
+    yield Row("RUN-4", "run --rm with a published port", lambda bench: bridged(bench, publish="127.0.0.1:34567:80"), rounds=6,
+              must={"podman": 1 / 12, "docker": 1 / 12})
     yield Row("RUN-5", "user+sys CPU of run --rm, the whole tree", cpu_of_run, must={"crun": 1.2})
     yield Row("RUN-6", "200 runs, 32 at a time, per container", fleet, rounds=3, must={"podman": 1 / 10})
     yield Row("RUN-7", "exec C true", exec_true, must={"podman": 1 / 15, "docker": 1 / 5, "crun": 0.9})
-    yield Row("RUN-8", "rm -f of a running container", rm_running, rounds=10, must={"podman": 1 / 8, "docker": 1 / 8})
+    yield Row("RUN-8", "rm -f of a running bridged container", rm_running, rounds=10, must={"podman": 1 / 8, "docker": 1 / 8})
     yield Row("START-STOP", "start + stop of a sleeping container", start_stop, rounds=10)
     yield Row("MEM-1", "private memory of the supervisor", memory, unit="KiB", must={"podman": 0.6})
     yield Row("G22-help", "--help", small_command("--help"), budget=10)
