@@ -181,6 +181,7 @@ class LocalEngine : public Engine {
   void end_back_off(const Row& row);
   /// From now on its end is one that somebody wanted.
   void mark_stopped(const Row& row);
+  void keep_stop(const Row& row);
   bool wants_to_run(const Container& container);
 
   // health.cc

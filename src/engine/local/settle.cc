@@ -69,6 +69,12 @@ std::optional<shim::StatusRecord> read_status_or_lost(const std::string& dir) {
   }
 }
 
+/// What is kept beside the status while the container has a folder in the runtime directory.
+void look_at_marks(const std::string& dir, ContainerState& state) {
+  state.stopped_by_hand = path_exists(dir + "/" + shim::stopped_name);
+  if (auto restart = shim::read_restart(dir)) state.restarts = restart->count;
+}
+
 }  // namespace
 
 bool LocalEngine::is_being_made(const Row& row) {
@@ -95,6 +101,7 @@ ContainerState LocalEngine::observe(const Row& row) {
   state.started = status->started;
   state.finished = status->finished;
   state.oom_killed = status->oom_killed;
+  look_at_marks(dir, state);
   switch (status->phase) {
     case shim::Phase::starting:
       state.status = Status::created;
@@ -234,8 +241,7 @@ bool LocalEngine::settle(const Row& row, ContainerState& state) {
     remove_settled(row, row.auto_remove);
     return false;
   }
-  state.stopped_by_hand = path_exists(run_dir(row.id) + "/" + shim::stopped_name);
-  if (auto restart = shim::read_restart(run_dir(row.id))) state.restarts = restart->count;
+  look_at_marks(run_dir(row.id), state);
   end_leftovers(row);
   release_volumes();
   ::unlink((run_dir(row.id) + "/paused").c_str());

@@ -10,6 +10,7 @@
 #include "engine/local/records.h"
 #include "engine/local/running.h"
 #include "engine/options.h"
+#include "shim/client/restart.h"
 
 namespace servin::engine {
 namespace {
@@ -137,10 +138,18 @@ void LocalEngine::stop(const std::string& text, std::optional<int> timeout, cons
     if (!is_up(status) && status != Status::restarting) return;
     mark_stopped(row);
     if (is_up(status)) stop_row(row, timeout, signal);
-    if (observe(row).status != Status::restarting) return;
+    if (observe(row).status != Status::restarting) return keep_stop(row);
     FileLock held = lock(row);
     end_back_off(row);
   }
+}
+
+// Written down before anybody is told: after a power failure it must not be taken for one that wants to run.
+void LocalEngine::keep_stop(const Row& row) {
+  if (!shim::read_restart(run_dir(row.id))) return;
+  FileLock held = lock(row);
+  ContainerState state;
+  if (auto current = db_.container(row.id)) settle(*current, state);
 }
 
 // Under one lock from stop to start: the tidying of a --rm container waits and then finds it running.
