@@ -76,7 +76,7 @@ constexpr auto container_table = std::to_array<OptionSpec>({
     // Network and names
     {.names = "--net,--network",
      .value = "NETWORK",
-     .help = "bridge, none, host or container:NAME (none; with -p: bridge)",
+     .help = "bridge, none, host or container:NAME (bridge)",
      .complete = Complete::network},
     {.names = "-h,--hostname", .value = "NAME", .help = "instead of the id"},
     {.names = "--domainname", .value = "NAME", .help = "NIS domain name"},

@@ -134,9 +134,7 @@ void put_files(const Parsed& parsed, const Surroundings& around, engine::CreateR
 }
 
 void put_network(const Parsed& parsed, engine::CreateRequest& create) {
-  // Who publishes wants a network.
-  bool publishes = parsed.has("publish") || parsed.flag("publish-all");
-  create.network = parsed.value_or("network", publishes ? "bridge" : "none");
+  create.network = parsed.value_or("network", "");
   create.publish = parsed.all("publish");
   create.publish_all = parsed.flag("publish-all");
   create.hostname = parsed.value_or("hostname", "");
