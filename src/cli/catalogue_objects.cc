@@ -80,9 +80,8 @@ constexpr auto entries = std::to_array<CatalogueEntry>({
      "The servin-shim of the container was stopped by a signal or hangs. The container itself goes on, but nobody can "
      "attach to it or learn how it ends. stop, kill and rm --force reach its process without the supervisor.",
      "Let the supervisor go on; the message names its pid.", "kill -CONT PID"},
-    {"E-OBJECT-NOT-FOUND", "nothing has this name",
-     "There is neither a container nor an image nor a volume of this name.", "List them.",
-     "servin ls -a; servin images; servin volume ls"},
+    {"E-OBJECT-NOT-FOUND", "nothing has this name", "There is no container, image, volume or network of this name.",
+     "List them.", "servin ls -a; servin images; servin volume ls; servin network ls"},
     {"E-IMAGE-NOT-FOUND", "the image is not here",
      "No image has this name or id, and it could not be pulled: the message says why.",
      "List the images, pull it, or load it from a file.", "servin images --no-trunc"},

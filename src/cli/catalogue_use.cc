@@ -48,10 +48,22 @@ constexpr auto entries = std::to_array<CatalogueEntry>({
      "The option asks for something that only an isolated container has, but the container runs without (--isolation "
      "none, or --dev without root).",
      "Leave the option out, or run with isolation.", "sudo servin run IMAGE"},
-    {"E-NETWORK-UNSUPPORTED", "the network is not there",
-     "There are bridge (an address of its own behind the host's), none, host (the host's network) and container:NAME "
-     "(that of another container). Networks that you make yourself are not built yet.",
-     "Use one of these.", "servin run --network bridge nginx"},
+    {"E-NETWORK-NOT-FOUND", "there is no such network",
+     "There are bridge (an address of its own behind the host's), none, host (the host's network), container:NAME "
+     "(that of another container) and the networks that were made by network create.",
+     "List them, or make it first.", "servin network create NAME"},
+    {"E-NETWORK-EXISTS", "the network is there already", "Names of networks are unique.",
+     "Choose another name, or remove it first.", "servin network inspect NAME"},
+    {"E-NETWORK-IN-USE", "containers are in the network",
+     "A network that containers are in, running or not, cannot be removed.", "Remove the containers first.",
+     "servin ls -a --filter network=NAME"},
+    {"E-NETWORK-BUILT-IN", "the name of the network has a meaning of its own",
+     "bridge, host and none are always there: they can be neither made nor removed.", "Choose another name.",
+     "servin network ls --filter type=custom"},
+    {"E-ADDRESS-TAKEN", "the address is somebody else's",
+     "Each address of a network belongs to one container, running or not, or to the host as its gateway. The message "
+     "names who has it.",
+     "Choose another address, leave it out, or remove that container.", "servin network inspect NAME"},
     {"E-PORT-BUSY", "the port is taken",
      "A published port belongs to one program. The message names who listens there, where that can be seen.",
      "Stop that program, publish another port, or leave the host's port out: then a free one is taken.",
@@ -66,12 +78,14 @@ constexpr auto entries = std::to_array<CatalogueEntry>({
      "A published port is held by a socket of its protocol, and this kernel has none for SCTP.",
      "Load the module, where there is one.", "modprobe sctp"},
     {"E-SUBNET-USED", "the host uses the network's addresses",
-     "A link or route of the host (a VPN, another engine) has come to overlap the default network, and stopped "
-     "containers have addresses in it.",
-     "Take the host's route away, or remove these containers.", "ip route; servin container prune"},
+     "A link or route of the host (a VPN, another engine) or another network overlaps the subnet of a network: the one "
+     "that is to be made, or one whose containers have addresses in it. Subnets of the engine's choice step aside only "
+     "while nobody is in the network.",
+     "Choose another subnet, take the host's route away, or remove these containers.",
+     "ip route; servin network ls --format '{{.Name}} {{.Subnets}}'"},
     {"E-SUBNET-FULL", "there is no free address",
      "All addresses of the network's subnet belong to containers (stopped ones keep theirs), or the host itself uses "
-     "every subnet that the default network could have.",
+     "every subnet that the network could have.",
      "Remove containers that are not needed.", "servin container prune"},
     {"E-MOUNT-SOURCE-MISSING", "the source of the mount does not exist",
      "--mount needs a source that is there; -v makes a missing folder.", "Make it first.", "mkdir -p /path"},

@@ -115,7 +115,7 @@ constexpr auto ls_examples = std::to_array<Example>({
 
 bool is_missing(const Error& e) { return e.code() == ErrorCode::not_found; }
 
-/// A container, else an image, else a volume; --type says which one only.
+/// A container, else an image, a volume, a network; --type says which one only.
 std::string inspect_any(Context& context, const std::string& name, const std::string& type, bool size) {
   engine::Engine& engine = context.engine();
   if (type.empty() || type == "container") {
@@ -132,14 +132,21 @@ std::string inspect_any(Context& context, const std::string& name, const std::st
       if (!type.empty() || (!is_missing(e) && e.code() != ErrorCode::invalid_argument)) throw;
     }
   }
-  try {
-    return volume_json(engine.inspect_volume(name));
-  } catch (const Error& e) {
-    if (!type.empty() || (!is_missing(e) && e.code() != ErrorCode::invalid_argument)) throw;
+  if (type.empty() || type == "volume") {
+    try {
+      return volume_json(engine.inspect_volume(name));
+    } catch (const Error& e) {
+      if (!type.empty() || (!is_missing(e) && e.code() != ErrorCode::invalid_argument)) throw;
+    }
   }
-  throw error(ErrorCode::not_found, "{}: no container, image or volume of this name", name)
+  try {
+    return network_json(engine.inspect_network(name));
+  } catch (const Error& e) {
+    if (!type.empty() || !is_missing(e)) throw;
+  }
+  throw error(ErrorCode::not_found, "{}: no container, image, volume or network of this name", name)
       .with_id("E-OBJECT-NOT-FOUND")
-      .with_hint("servin ls -a, servin images and servin volume ls list them");
+      .with_hint("servin ls -a, servin images, servin volume ls and servin network ls list them");
 }
 
 int inspect_handler(Context& context, const Parsed& parsed) {
@@ -155,9 +162,9 @@ int inspect_handler(Context& context, const Parsed& parsed) {
 constexpr auto type_options = std::to_array<OptionSpec>({
     {.names = "--type",
      .value = "KIND",
-     .help = "container, image or volume",
+     .help = "container, image, volume or network",
      .complete = Complete::choice,
-     .choices = "container|image|volume"},
+     .choices = "container|image|volume|network"},
     {.names = "-s,--size", .value = "", .help = "measure a container's size"},
 });
 constexpr auto inspect_examples = std::to_array<Example>({
@@ -183,7 +190,7 @@ const CommandSpec table[] = {
     {.name = "inspect",
      .group = group::containers,
      .arguments = "NAME...",
-     .summary = "everything about containers, images, volumes",
+     .summary = "everything about containers, images, volumes, networks",
      .options = type_options,
      .more_options = inspect_options(),
      .min_args = 1,

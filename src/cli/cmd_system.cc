@@ -191,9 +191,11 @@ int doctor_handler(Context& context, const Parsed& parsed) {
 // --- prune
 
 int prune_handler(Context& context, const Parsed& parsed) {
-  std::vector<PruneStep> steps = {prune_containers, prune_images};
-  std::string what = parsed.flag("all") ? "all containers that do not run and all images that no container uses"
-                                        : "all containers that do not run and all images without a name";
+  std::vector<PruneStep> steps = {prune_containers, prune_networks, prune_images};
+  std::string what =
+      parsed.flag("all")
+          ? "all containers that do not run, all networks that no container is in and all images that no container uses"
+          : "all containers that do not run, all networks that no container is in and all images without a name";
   if (parsed.flag("volumes")) {
     steps.push_back(prune_volumes);
     what += ", and anonymous volumes";

@@ -26,7 +26,8 @@ enum class Complete {
   choice,  // OptionSpec::choices
   signal,
   capability,
-  network,  // none, host, container:NAME
+  network,  // made ones, none, host, container:NAME
+  made_network,
   mount,    // -v: volumes and paths
   command,  // a command word
   code,     // an entry of the error catalogue

@@ -222,7 +222,10 @@ void add_kind(Suggestions& to, Complete kind, std::string_view choices, std::str
       add(to, prefix, "bridge", "an address behind the host's");
       add(to, prefix, "none", "no network");
       add(to, prefix, "host", "the host's");
+      add_names(to, prefix, names.networks());
       return add_container_mode(to, prefix, names);
+    case Complete::made_network:
+      return add_names(to, prefix, names.networks());
     case Complete::mount:
       return add_mount(to, prefix, names);
     case Complete::command:
@@ -272,6 +275,12 @@ class EngineNames final : public NameSource {
   std::vector<Suggestion> volumes() override {
     std::vector<Suggestion> names;
     for (const engine::Volume& volume : context_.engine().list_volumes({})) names.push_back({volume.name, ""});
+    return names;
+  }
+  std::vector<Suggestion> networks() override {
+    std::vector<Suggestion> names;
+    for (const engine::Network& n : context_.engine().list_networks({{"type", {"custom"}}}))
+      names.push_back({n.name, n.driver});
     return names;
   }
 

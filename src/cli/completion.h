@@ -33,6 +33,8 @@ struct NameSource {
   virtual std::vector<Suggestion> containers(bool running_only) = 0;
   virtual std::vector<Suggestion> images() = 0;
   virtual std::vector<Suggestion> volumes() = 0;
+  /// Those that people made.
+  virtual std::vector<Suggestion> networks() = 0;
 };
 
 /// `words`: what stands behind "servin", the last one is being completed (and may be empty).

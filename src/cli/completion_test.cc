@@ -21,6 +21,7 @@ struct Names final : NameSource {
   }
   std::vector<Suggestion> images() override { return {{"alpine", ""}, {"base", ""}, {"localhost:5000/x:1", ""}}; }
   std::vector<Suggestion> volumes() override { return {{"data", ""}, {"db", ""}}; }
+  std::vector<Suggestion> networks() override { return {{"mine", "bridge"}}; }
 };
 
 std::vector<std::string> words_for(const std::vector<std::string>& line) {
@@ -57,7 +58,8 @@ TEST(Completion, Names) {
 }
 
 TEST(Completion, Values) {
-  EXPECT_THAT(words_for({"run", "--network", ""}), ElementsAre("bridge", "none", "host", "container:"));
+  EXPECT_THAT(words_for({"run", "--network", ""}), ElementsAre("bridge", "none", "host", "mine", "container:"));
+  EXPECT_THAT(words_for({"network", "rm", ""}), ElementsAre("mine"));
   EXPECT_THAT(words_for({"run", "--net=h"}), ElementsAre("--net=host"));
   EXPECT_THAT(words_for({"run", "--network", "container:"}), ElementsAre("container:web"));
   EXPECT_THAT(words_for({"run", "--cap-add", "NET_A"}), ElementsAre("NET_ADMIN"));

@@ -131,16 +131,44 @@ std::size_t count_volumes(const std::vector<engine::MountSpec>& mounts) {
       mounts, [](const engine::MountSpec& mount) { return mount.type == engine::MountSpec::Type::volume; }));
 }
 
+namespace {
+
+std::string json_object(const std::map<std::string, std::string>& map) {
+  std::string text;
+  for (const auto& [key, value] : map) text += (text.empty() ? "" : ",") + quoted(key) + ":" + quoted(value);
+  return "{" + text + "}";
+}
+
+std::string json_list(const std::vector<std::string>& items) { return "[" + join(items, ",") + "]"; }
+
+}  // namespace
+
 std::string volume_json(const engine::Volume& volume) {
-  auto object = [](const std::map<std::string, std::string>& map) {
-    std::string text;
-    for (const auto& [key, value] : map) text += (text.empty() ? "" : ",") + quoted(key) + ":" + quoted(value);
-    return "{" + text + "}";
-  };
   return fmt::format(
       R"({{"CreatedAt":{},"Driver":{},"Labels":{},"Mountpoint":{},"Name":{},"Options":{},"Scope":"local"}})",
-      quoted(rfc3339(volume.created)), quoted(volume.driver), object(volume.labels), quoted(volume.mountpoint),
-      quoted(volume.name), object(volume.options));
+      quoted(rfc3339(volume.created)), quoted(volume.driver), json_object(volume.labels), quoted(volume.mountpoint),
+      quoted(volume.name), json_object(volume.options));
+}
+
+bool has_ipv6(const engine::Network& network) {
+  return std::ranges::any_of(network.subnets, [](const auto& s) { return s.subnet.find(':') != std::string::npos; });
+}
+
+std::string network_json(const engine::Network& n) {
+  std::vector<std::string> subnets, members;
+  for (const auto& s : n.subnets) {
+    std::string range = s.ip_range.empty() ? "" : R"(,"IPRange":)" + quoted(s.ip_range);
+    subnets.push_back(fmt::format(R"({{"Subnet":{}{},"Gateway":{}}})", quoted(s.subnet), range, quoted(s.gateway)));
+  }
+  for (const auto& m : n.members)
+    members.push_back(fmt::format(R"({}:{{"Name":{},"MacAddress":{},"IPv4Address":{},"IPv6Address":{}}})", quoted(m.id),
+                                  quoted(m.name), quoted(m.mac), quoted(m.address), quoted(m.address6)));
+  return fmt::format(
+      R"({{"Name":{},"Id":{},"Created":{},"Scope":"local","Driver":{},"EnableIPv4":true,"EnableIPv6":{},)"
+      R"("IPAM":{{"Driver":"default","Options":{{}},"Config":{}}},"Internal":{},"Attachable":false,"Ingress":false,)"
+      R"("ConfigFrom":{{"Network":""}},"ConfigOnly":false,"Containers":{{{}}},"Options":{},"Labels":{}}})",
+      quoted(n.name), quoted(n.id), quoted(rfc3339(n.created)), quoted(n.driver), has_ipv6(n), json_list(subnets),
+      n.internal, join(members, ","), json_object(n.options), json_object(n.labels));
 }
 
 }  // namespace servin::cli

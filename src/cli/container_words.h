@@ -24,6 +24,9 @@ std::string shown_labels(const std::map<std::string, std::string>& labels);
 std::string shown_ports(const engine::Container& container);
 std::string shown_mounts(const std::vector<engine::MountSpec>& mounts, bool full);
 std::size_t count_volumes(const std::vector<engine::MountSpec>& mounts);
+bool has_ipv6(const engine::Network& network);
+/// Docker's `network inspect` shape.
+std::string network_json(const engine::Network& network);
 /// Docker's `volume inspect` shape.
 std::string volume_json(const engine::Volume& volume);
 

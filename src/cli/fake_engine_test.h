@@ -181,6 +181,21 @@ class FakeEngine : public engine::Engine {
     throw Error(ErrorCode::not_found, "no such volume: " + name).with_id("E-VOLUME-NOT-FOUND");
   }
   void remove_volume(const std::string& name, bool) override { inspect_volume(name); }
+  engine::Network create_network(const engine::NetworkRequest& request) override {
+    engine::Network n;
+    n.id = n.name = request.name;
+    return n;
+  }
+  std::vector<engine::Network> list_networks(const std::map<std::string, std::vector<std::string>>&) override {
+    return {};
+  }
+  engine::Network inspect_network(const std::string& name) override {
+    throw Error(ErrorCode::not_found, "no such network: " + name).with_id("E-NETWORK-NOT-FOUND");
+  }
+  void remove_network(const std::string& name, bool) override { inspect_network(name); }
+  engine::PruneResult prune_networks(const std::map<std::string, std::vector<std::string>>&, bool) override {
+    return {};
+  }
   engine::PruneResult prune_volumes(bool, const std::map<std::string, std::vector<std::string>>&, bool) override {
     return {};
   }

@@ -57,6 +57,10 @@ PruneReport prune_volumes(Context& context, const PruneRequest& request) {
   return {"Deleted Volumes:", context.engine().prune_volumes(request.all, request.filters, request.dry_run)};
 }
 
+PruneReport prune_networks(Context& context, const PruneRequest& request) {
+  return {"Deleted Networks:", context.engine().prune_networks(request.filters, request.dry_run)};
+}
+
 int prune(Context& context, const Parsed& parsed, std::string_view what, const std::vector<PruneStep>& steps) {
   if (!agreed(context, parsed, what)) {
     context.note("nothing was removed");

@@ -33,5 +33,6 @@ std::span<const OptionSpec> prune_all_options();
 PruneReport prune_containers(Context& context, const PruneRequest& request);
 PruneReport prune_images(Context& context, const PruneRequest& request);
 PruneReport prune_volumes(Context& context, const PruneRequest& request);
+PruneReport prune_networks(Context& context, const PruneRequest& request);
 
 }  // namespace servin::cli

@@ -40,7 +40,6 @@ constexpr auto globals = std::to_array<OptionSpec>({
 /// Commands of cli.md that wait for their part of the engine: known words, honest answer, not in the help.
 constexpr auto not_built = std::to_array<std::string_view>({
     "build",
-    "network",
     "vm",
     "dev",
     "compose",
@@ -56,6 +55,8 @@ constexpr auto not_built = std::to_array<std::string_view>({
     "image build",
     "system reset",
     "system support-bundle",
+    "network connect",
+    "network disconnect",
 });
 
 /// Words that people type elsewhere, with what they are called here.
@@ -78,6 +79,7 @@ constexpr auto foreign = std::to_array<std::pair<std::string_view, std::string_v
     {"df", "system df"},
     {"doctor", "system doctor"},
     {"volumes", "volume ls"},
+    {"networks", "network ls"},
     {"prune", "system prune"},
     {"templates", "image template ls"},
     {"clean", "system prune"},
@@ -153,8 +155,8 @@ std::span<const CommandSpec* const> commands() {
   static const std::vector<const CommandSpec*> all = [] {
     std::array tables = {run_commands(),      lifecycle_commands(), list_commands(),   watch_commands(),
                          port_commands(),     copy_commands(),      file_commands(),   image_commands(),
-                         registry_commands(), archive_commands(),   volume_commands(), system_commands(),
-                         life_commands(),     event_commands(),     help_commands()};
+                         registry_commands(), archive_commands(),   volume_commands(), network_commands(),
+                         system_commands(),   life_commands(),      event_commands(),  help_commands()};
     std::vector<const CommandSpec*> list;
     for (auto table : tables) {
       for (const CommandSpec& command : table) list.push_back(&command);
@@ -174,7 +176,7 @@ const CommandSpec* find_command(std::string_view path) {
 }
 
 std::vector<std::string_view> nouns() {
-  return {"container", "fs", "image", "image template", "volume", "system", "generate"};
+  return {"container", "fs", "image", "image template", "volume", "network", "system", "generate"};
 }
 
 bool is_noun(std::string_view path) {

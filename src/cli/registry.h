@@ -16,6 +16,7 @@ constexpr std::string_view containers = "Containers";
 constexpr std::string_view files = "Files in containers";
 constexpr std::string_view images = "Images";
 constexpr std::string_view volumes = "Volumes";
+constexpr std::string_view networks = "Networks";
 constexpr std::string_view engine = "Engine";
 }  // namespace group
 
@@ -33,7 +34,7 @@ struct Resolved {
 Resolved resolve(std::span<const std::string> args);
 /// By whole name or alias ("images", "container ls"); null when there is none.
 const CommandSpec* find_command(std::string_view path);
-/// The nouns that have commands below them: container, fs, image, image template, volume, system, generate.
+/// The nouns that have commands below them: container, fs, image, image template, volume, network, system, generate.
 std::vector<std::string_view> nouns();
 bool is_noun(std::string_view path);
 /// The commands below a noun.
@@ -55,6 +56,7 @@ std::span<const CommandSpec> registry_commands();  // pull, push, login, logout,
 std::span<const CommandSpec> archive_commands();   // load, save, import
 std::span<const CommandSpec> port_commands();
 std::span<const CommandSpec> volume_commands();
+std::span<const CommandSpec> network_commands();
 std::span<const CommandSpec> system_commands();
 std::span<const CommandSpec> life_commands();  // stats, update, system start-enabled, generate systemd
 std::span<const CommandSpec> event_commands();

@@ -8,7 +8,9 @@
 namespace servin::cli {
 namespace {
 
-constexpr std::string_view networks = "networks are not built yet: there are none, host and container:NAME";
+constexpr std::string_view link_local = "link-local addresses of one's own are not built yet";
+constexpr std::string_view links = "make a network: containers in it find each other by name";
+constexpr std::string_view expose = "noting ports is not built yet; --publish makes them reachable";
 constexpr std::string_view block = "limits of single block devices are not built yet";
 
 constexpr auto container_table = std::to_array<OptionSpec>({
@@ -76,10 +78,17 @@ constexpr auto container_table = std::to_array<OptionSpec>({
     // Network and names
     {.names = "--net,--network",
      .value = "NETWORK",
-     .help = "bridge, none, host or container:NAME (bridge)",
+     .help = "NAME, bridge, none, host or container:NAME (bridge)",
      .complete = Complete::network},
     {.names = "-h,--hostname", .value = "NAME", .help = "instead of the id"},
     {.names = "--domainname", .value = "NAME", .help = "NIS domain name"},
+    {.names = "--ip", .value = "IP", .help = "its address in a network of yours"},
+    {.names = "--ip6", .value = "IP", .help = "its IPv6 address there"},
+    {.names = "--mac-address", .value = "MAC", .help = "its hardware address"},
+    {.names = "--net-alias,--network-alias",
+     .value = "NAME",
+     .help = "another name in a network of yours",
+     .repeat = true},
     {.names = "--add-host", .value = "NAME:IP", .help = "a line of /etc/hosts", .repeat = true},
     {.names = "--dns", .value = "IP", .help = "a name server", .repeat = true},
     {.names = "--dns-search", .value = "DOMAIN", .help = "a search domain", .repeat = true},
@@ -148,17 +157,9 @@ constexpr auto container_table = std::to_array<OptionSpec>({
     // Known, and honest about it
     {.names = "-p,--publish", .value = "[IP:][HOST:]PORT", .help = "publish a port", .repeat = true},
     {.names = "-P,--publish-all", .value = "", .help = "publish all exposed ports"},
-    {.names = "--expose", .value = "PORT", .help = "note a port", .repeat = true, .later = networks},
-    {.names = "--ip", .value = "IP", .help = "its address", .later = networks},
-    {.names = "--ip6", .value = "IP", .help = "its IPv6 address", .later = networks},
-    {.names = "--mac-address", .value = "MAC", .help = "its hardware address", .later = networks},
-    {.names = "--link", .value = "CONTAINER", .help = "an old way to name others", .repeat = true, .later = networks},
-    {.names = "--link-local-ip", .value = "IP", .help = "a link-local address", .repeat = true, .later = networks},
-    {.names = "--net-alias,--network-alias",
-     .value = "NAME",
-     .help = "a name in the network",
-     .repeat = true,
-     .later = networks},
+    {.names = "--expose", .value = "PORT", .help = "note a port", .repeat = true, .later = expose},
+    {.names = "--link", .value = "CONTAINER", .help = "an old way to name others", .repeat = true, .later = links},
+    {.names = "--link-local-ip", .value = "IP", .help = "a link-local address", .repeat = true, .later = link_local},
     {.names = "--gpus", .value = "WHICH", .help = "GPUs", .later = "GPUs (CDI) are not built yet"},
     {.names = "--runtime", .value = "NAME", .help = "another OCI runtime", .later = "other runtimes are not built yet"},
     {.names = "--storage-opt",

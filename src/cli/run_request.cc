@@ -135,6 +135,10 @@ void put_files(const Parsed& parsed, const Surroundings& around, engine::CreateR
 
 void put_network(const Parsed& parsed, engine::CreateRequest& create) {
   create.network = parsed.value_or("network", "");
+  create.ip = parsed.value_or("ip", "");
+  create.ip6 = parsed.value_or("ip6", "");
+  create.mac = parsed.value_or("mac-address", "");
+  create.network_aliases = parsed.all("network-alias");
   create.publish = parsed.all("publish");
   create.publish_all = parsed.flag("publish-all");
   create.hostname = parsed.value_or("hostname", "");

@@ -167,6 +167,13 @@ class Engine {
   virtual PruneResult prune_volumes(bool all, const std::map<std::string, std::vector<std::string>>& filters,
                                     bool dry_run) = 0;
 
+  // Networks
+  virtual Network create_network(const NetworkRequest& request) = 0;
+  virtual std::vector<Network> list_networks(const std::map<std::string, std::vector<std::string>>& filters) = 0;
+  virtual Network inspect_network(const std::string& network) = 0;
+  virtual void remove_network(const std::string& network, bool force) = 0;
+  virtual PruneResult prune_networks(const std::map<std::string, std::vector<std::string>>& filters, bool dry_run) = 0;
+
   // The engine itself
   virtual EngineInfo info() = 0;
   virtual DiskUsage disk_usage() = 0;

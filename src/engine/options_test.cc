@@ -205,13 +205,13 @@ class Validate : public ::testing::Test {
 TEST_F(Validate, AcceptsThePlain) { EXPECT_NO_THROW(validate(r_)); }
 
 TEST_F(Validate, Networks) {
-  for (const char* mode : {"none", "host", "bridge", "container:x"}) {
+  for (const char* mode : {"none", "host", "bridge", "container:x", "mynet"}) {
     r_.network = mode;
     EXPECT_NO_THROW(validate(r_)) << mode;
   }
-  for (const char* mode : {"default", "mynet", ""}) {
+  for (const char* mode : {"", "my net", "-x"}) {
     r_.network = mode;
-    refuses("--network none");
+    refuses("invalid network name");
   }
   r_.network = "container:";
   refuses("name is missing");
@@ -220,6 +220,45 @@ TEST_F(Validate, Networks) {
     r_.publish = {"80"};
     refuses("do not go together");
   }
+}
+
+TEST_F(Validate, WhatIsAskedForInANetwork) {
+  r_.network = "mynet";
+  r_.ip = "10.5.0.9";
+  r_.ip6 = "fd00:5::9";
+  r_.mac = "02-42-0a-05-00-09";
+  r_.network_aliases = {"db", "sql.prod", "a_b"};
+  EXPECT_NO_THROW(validate(r_));
+  for (const char* mode : {"none", "host", "bridge", "container:x"}) {
+    r_.network = mode;
+    r_.ip = "10.5.0.9";
+    refuses("do not go together");
+    r_.network = mode;
+    r_.network_aliases = {"db"};
+    refuses("do not go together");
+  }
+  r_.network = "bridge";
+  r_.mac = "02:42:0a:05:00:09";
+  EXPECT_NO_THROW(validate(r_));
+  r_.network = "host";
+  refuses("do not go together");
+  for (const char* mac :
+       {"01:00:5e:00:00:01", "00:00:00:00:00:00", "02:42", "02:42:0a:05:00:0g", "02:42:0a:05:00:090"}) {
+    r_.network = "mynet";
+    r_.mac = mac;
+    refuses("--mac-address");
+  }
+  for (const char* alias : {"", "two words", "-x", ".x", "a/b"}) {
+    r_.network = "mynet";
+    r_.network_aliases = {alias};
+    refuses("--network-alias");
+  }
+  r_.network = "mynet";
+  r_.ip = "fd00::1";
+  refuses("not an IPv4 address");
+  r_.network = "mynet";
+  r_.ip6 = "10.5.0.9";
+  refuses("not an IPv6 address");
 }
 
 TEST_F(Validate, Contradictions) {

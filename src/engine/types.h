@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/time.h"
+#include "engine/network_types.h"
 #include "oci/health.h"
 
 namespace servin::engine {
@@ -107,7 +108,9 @@ struct CreateRequest {
   std::string stop_signal;          // "" = the image's, then SIGTERM
   std::optional<int> stop_timeout;  // seconds; nothing = 10
   Isolation isolation = Isolation::namespaces;
-  std::string network = "none";                                          // none, host, container:NAME, bridge
+  std::string network = "none";  // none, host, container:NAME, bridge, or one that was made by network create
+  std::string ip, ip6, mac;      // in that network; "" = the engine's choice
+  std::vector<std::string> network_aliases;
   std::vector<std::string> publish;                                      // -p as written
   bool publish_all = false;                                              // every exposed port
   std::string pid_mode, ipc_mode, uts_mode, cgroupns_mode, userns_mode;  // "", host, private, container:NAME, shareable
@@ -165,15 +168,6 @@ struct ContainerConfig {
   std::vector<std::string> exposed_ports;      // "80/tcp", from the image
   std::vector<std::string> anonymous_volumes;  // names made for this container (go with rm -v and --rm)
   Time created;
-};
-
-/// What a running container has in one network.
-struct NetworkAddress {
-  std::string network, network_id;
-  std::string address, gateway;  // "" = none
-  std::string address6, gateway6;
-  unsigned prefix = 0, prefix6 = 0;
-  std::string mac;
 };
 
 struct Container {

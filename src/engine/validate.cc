@@ -29,13 +29,61 @@ Error not_built(std::string what, std::string hint) {
 
 bool is_container_mode(std::string_view mode) { return mode.starts_with("container:") && mode.size() > 10; }
 
+bool is_alias(const std::string& name) {
+  auto plain = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
+           c == '_';
+  };
+  constexpr std::size_t longest_label = 63;
+  return !name.empty() && name.size() <= longest_label && name.front() != '-' && name.front() != '.' &&
+         std::all_of(name.begin(), name.end(), plain);
+}
+
+bool is_address(const std::string& text, int family) {
+  unsigned char buffer[16];
+  return ::inet_pton(family, text.c_str(), buffer) == 1;
+}
+
+bool is_mac(const std::string& text) {
+  if (text.size() != 17) return false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    bool separator = i % 3 == 2;
+    if (separator ? text[i] != ':' && text[i] != '-' : std::isxdigit(static_cast<unsigned char>(text[i])) == 0)
+      return false;
+  }
+  // The lowest bit of the first byte: a group's address.
+  return std::stoul(text.substr(0, 2), nullptr, 16) % 2 == 0 && text.find_first_not_of("0:-") != std::string::npos;
+}
+
+// What a container asks for in its network.
+void check_endpoint(const CreateRequest& r) {
+  std::string network = "--network " + r.network;
+  bool none = r.network == "none" || r.network == "host" || is_container_mode(r.network);
+  std::string option = !r.ip.empty()                ? "--ip"
+                       : !r.ip6.empty()             ? "--ip6"
+                       : !r.network_aliases.empty() ? "--network-alias"
+                                                    : "";
+  if (!option.empty() && (none || r.network == "bridge"))
+    throw conflict(option, network, "addresses and names are chosen in networks of your own")
+        .with_hint("servin network create mine --subnet 10.5.0.0/24; then --network mine");
+  if (!r.mac.empty() && none) throw conflict("--mac-address", network, "there is no interface to have it");
+  if (!r.ip.empty() && !is_address(r.ip, AF_INET))
+    throw bad("--ip", r.ip, "not an IPv4 address").with_hint("for example --ip 10.5.0.9");
+  if (!r.ip6.empty() && !is_address(r.ip6, AF_INET6))
+    throw bad("--ip6", r.ip6, "not an IPv6 address").with_hint("for example --ip6 fd00:5::9");
+  if (!r.mac.empty() && !is_mac(r.mac))
+    throw bad("--mac-address", r.mac, "not the address of one interface").with_hint("for example 02:42:ac:11:00:02");
+  for (const auto& alias : r.network_aliases)
+    if (!is_alias(alias))
+      throw bad("--network-alias", alias, "not a host name").with_hint("letters, digits, - and . : at most 63");
+}
+
 void check_network(const CreateRequest& r) {
-  if (r.network == "none" || r.network == "host" || r.network == "bridge" || is_container_mode(r.network)) return;
-  if (r.network.starts_with("container:")) throw bad("--network", r.network, "the container's name is missing");
-  throw error(ErrorCode::unsupported, "network {} is not built yet: there are bridge, none, host and container:NAME",
-              quoted(r.network))
-      .with_id("E-NETWORK-UNSUPPORTED")
-      .with_hint("--network none isolates, --network host shares the host's network");
+  bool mode = r.network == "none" || r.network == "host" || is_container_mode(r.network);
+  if (r.network.starts_with("container:") && !mode)
+    throw bad("--network", r.network, "the container's name is missing");
+  if (!mode) check_name("network", r.network);
+  check_endpoint(r);
 }
 
 void check_ports(const CreateRequest& r) {

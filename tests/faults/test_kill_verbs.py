@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from support.faults import Healthy, expect_nothing_left, small_image, sweep
+from support.faults import Healthy, expect_nothing_left, listing, small_image, sweep
 from support.tools import sample, stepped
 
 pytestmark = pytest.mark.in_memory
@@ -57,6 +57,19 @@ def with_volume(engine):
 
 
 
+def networks(engine):
+    return set(engine.ok("network", "ls", "--filter", "type=custom", "--format", "{{.Name}}").lines)
+
+
+def with_network(engine):
+    engine.ok("network", "create", "mine")
+
+
+def in_network(engine):
+    engine.ok("network", "create", "mine")
+    engine.ok("run", "-d", "--name", "one", "--network", "mine", "small:1", "sleep", "100000")
+
+
 def settle(engine, wanted):
     """The state of `one` once it is one of `wanted` (what has been told to start or to end goes on after the kill)."""
     return engine.wait_for(f"state in {wanted}", lambda: (found := state(engine, "one")) in wanted and found, timeout=20)
@@ -91,6 +104,11 @@ SCENARIOS = {
     "volume create": Scenario(["volume", "create", "data"], lambda e: either(volumes(e), {"data"}, set())),
     "volume rm": Scenario(["volume", "rm", "data"], lambda e: either(volumes(e), set(), {"data"}), with_volume),
     "volume prune": Scenario(["volume", "prune", "--all", "--force"], lambda e: either(volumes(e), set(), {"data"}), with_volume),
+    "network create": Scenario(["network", "create", "mine"], lambda e: either(networks(e), {"mine"}, set())),
+    "network rm": Scenario(["network", "rm", "mine"], lambda e: either(networks(e), set(), {"mine"}), with_network),
+    "network prune": Scenario(["network", "prune", "--force"], lambda e: either(networks(e), set(), {"mine"}), with_network),
+    "create in a network": Scenario(["create", "--name", "one", "--network", "mine", "small:1", "true"], lambda e: either(names(e), {"one"}, set()), with_network),
+    "rename in a network": Scenario(["rename", "one", "two"], lambda e: either(names(e), {"two"}, {"one"}), in_network),
     "system prune": Scenario(["system", "prune", "--all", "--volumes", "--force"],
                              lambda e: not names(e) and not references(e), exited),
 }
@@ -116,6 +134,8 @@ def test_killed(engine, name):
             engine.wait_for(f"the effect ({again})", lambda: scenario.done(engine), timeout=20)
         engine.ok("rm", "--force", "--all")
         engine.ok("volume", "prune", "--all", "--force")
+        engine.ok("network", "prune", "--force")
+        assert not networks(engine) and not [name for name in listing(engine, "networks") if len(name) == 64], listing(engine, "networks")
         if "other:1" in references(engine):
             engine.ok("rmi", "other:1")
         if references(engine):

@@ -62,7 +62,8 @@ simple("E-FORMAT-INVALID", "ls", "--format", "{{.Nmaes}}", names="Nmaes")
 simple("E-NO-TERMINAL", "run", "-it", "base", "true", names="terminal")
 simple("E-FILE-NOT-FOUND", "load", "-i", "/no/such/file")
 simple("E-NO-ISOLATION", "run", "--isolation", "none", "--memory", "64m", "base", "true", names="memory")
-simple("E-NETWORK-UNSUPPORTED", "run", "--network", "mine", "base", "true", names="mine")
+simple("E-NETWORK-NOT-FOUND", "run", "--network", "mine", "base", "true", names="mine")
+simple("E-NETWORK-BUILT-IN", "network", "rm", "bridge", names="bridge")
 simple("E-PROTOCOL", "run", "--network", "bridge", "-p", "9000:9000/sctp", "base", "true", names="sctp")  # the test hosts' kernels have none
 simple("E-HOST-ADDRESS", "run", "--network", "bridge", "-p", "203.0.113.9:8080:80", "base", "true", names="203.0.113.9")
 simple("E-MOUNT-SOURCE-MISSING", "run", "--mount", "type=bind,source=/no/such,target=/x", "base", "true", names="/no/such")
@@ -434,6 +435,26 @@ def subnet_used(e):
     script = 'ip link set lo up && ip address add "$0" dev lo && exec "$@"'
     argv = ["unshare", "-n", "sh", "-c", script, subnet, *e.argv("run", "--rm", "--network", "bridge", "base", "true")]
     return e.run(argv=argv), subnet
+
+
+@provokes("E-NETWORK-EXISTS")
+def network_exists(e):
+    e.ok("network", "create", "mine")
+    return ["network", "create", "mine"], "mine"
+
+
+@provokes("E-NETWORK-IN-USE")
+def network_in_use(e):
+    e.ok("network", "create", "mine")
+    e.ok("create", "--name", "inside", "--network", "mine", "base", "true")
+    return ["network", "rm", "mine"], "inside"
+
+
+@provokes("E-ADDRESS-TAKEN")
+def address_taken(e):
+    e.ok("network", "create", "--subnet", "10.77.0.0/24", "mine")
+    e.ok("create", "--name", "inside", "--network", "mine", "--ip", "10.77.0.9", "base", "true")
+    return ["create", "--network", "mine", "--ip", "10.77.0.9", "base", "true"], "inside"
 
 
 @provokes("E-SUBNET-FULL")

@@ -20,6 +20,7 @@ LISTS = {
     "ps": (["ls", "-a"], ["CONTAINER ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "PORTS", "NAMES"]),
     "images": (["images"], ["REPOSITORY", "TAG", "IMAGE ID", "CREATED", "SIZE"]),
     "volumes": (["volume", "ls"], ["DRIVER", "VOLUME NAME"]),
+    "networks": (["network", "ls"], ["NETWORK ID", "NAME", "DRIVER", "SCOPE"]),
     "df": (["system", "df"], ["TYPE", "TOTAL", "ACTIVE", "SIZE", "RECLAIMABLE"]),
     "history": (["history", "base"], ["IMAGE", "CREATED", "CREATED BY", "SIZE", "COMMENT"]),
 }
@@ -67,6 +68,7 @@ def test_inspect_is_an_array(shown):
     assert [c["Name"] for c in whole] == ["/one", "/two"]
     assert shown.ok("inspect", "--format", "json", "one", "two").json() == whole
     assert [d["Name"] for d in shown.ok("volume", "inspect", "data").json()] == ["data"]
+    assert shown.ok("network", "inspect", "none").json()[0]["Driver"] == "null"
     assert shown.ok("image", "inspect", "base").json()[0]["Architecture"]
 
 
@@ -132,7 +134,7 @@ def test_progress_on_a_terminal(shown, archive):
 def test_output_follows_the_published_schemas(shown, source):
     schemas = shown.ok("help", "--schemas").json()
     assert schemas == json.loads((source / "docs/schemas.json").read_text()), "docs/schemas.json is old: ./dev docs"
-    lists = {"ls": ["ls", "-a"], "image ls": ["images"], "image history": ["history", "base"], "volume ls": ["volume", "ls"],
+    lists = {"ls": ["ls", "-a"], "image ls": ["images"], "image history": ["history", "base"], "volume ls": ["volume", "ls"], "network ls": ["network", "ls"],
              "image template ls": ["image", "template", "ls"], "diff": ["diff", "one"], "fs ls": ["fs", "ls", "one", "/"], "stats": ["stats", "--no-stream", "--all"], "system df": ["system", "df"], "system doctor": ["system", "doctor"]}
     shown.ok("fs", "mkdir", "one", "/new")
     for name, words in lists.items():

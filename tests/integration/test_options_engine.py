@@ -130,7 +130,7 @@ def test_network_modes(engine):
     assert sh(engine, "readlink /proc/self/ns/net", "--network", "container:one") == inside
     engine.ok("stop", "-t", "0", "one")
     engine.fails("run", "--rm", "--network", "container:one", "base", "true", match="not running")
-    engine.fails("run", "--rm", "--network", "mine", "base", "true", match="--network none")
+    engine.fails("run", "--rm", "--network", "mine", "base", "true", match="no such network: mine")
 
 
 def test_namespaces(engine):

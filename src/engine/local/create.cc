@@ -79,6 +79,9 @@ ContainerConfig LocalEngine::settle_config(const CreateRequest& request, const i
   ContainerConfig c;
   c.id = new_id();
   c.request = request;
+  // By its name from now on: it may have been written as the beginning of an id.
+  if (Networks::is_one(request.network) && request.network != "bridge")
+    c.request.network = networks_.store().find(request.network).name;
   c.image_id = image.id;
   c.image_name = request.image;
   c.args = settle_args(request, image.config);
@@ -199,6 +202,8 @@ LocalEngine::Making LocalEngine::make(const CreateRequest& request, bool durable
     remove_tree(run_dir(id));
     db_.remove_container(id);
   });
+  making.undo->add([this, id = config.id] { networks_.forget(id); });
+  networks_.enter(config);
   if (!db_.has_image(config.image_id))
     throw error(ErrorCode::not_found, "image {} was removed meanwhile", request.image).with_id("E-IMAGE-NOT-FOUND");
   for (const auto& mount : config.request.mounts) {

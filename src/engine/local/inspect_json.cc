@@ -253,8 +253,17 @@ ordered_json ports_json(const Container& container) {
   return ports;
 }
 
-ordered_json address_json(const NetworkAddress& n) {
-  return {{"NetworkID", n.network_id},
+/// Docker has the names that it answers to in DNSNames.
+ordered_json address_json(const NetworkAddress& n, const ContainerConfig& c) {
+  ordered_json names = nullptr;
+  if (n.network != "bridge") {
+    names = ordered_json::array({c.request.name});
+    for (const auto& alias : n.aliases) names.push_back(alias);
+    names.push_back(c.id.substr(0, 12));
+  }
+  return {{"Aliases", array_or_null(n.aliases)},
+          {"DNSNames", names},
+          {"NetworkID", n.network_id},
           {"MacAddress", n.mac},
           {"Gateway", n.gateway},
           {"IPAddress", n.address},
@@ -271,7 +280,7 @@ ordered_json network_json(const Container& container) {
     networks[c.request.network] = {{"IPAddress", ""}, {"Gateway", ""}, {"MacAddress", ""}, {"IPPrefixLen", 0}};
   NetworkAddress first;
   if (!container.networks.empty()) first = container.networks[0];
-  for (const auto& n : container.networks) networks[n.network] = address_json(n);
+  for (const auto& n : container.networks) networks[n.network] = address_json(n, c);
   return {{"Ports", ports_json(container)},
           {"IPAddress", first.address},
           {"Gateway", first.gateway},

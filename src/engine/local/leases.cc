@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/local/leases.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <set>
 #include <unistd.h>
@@ -24,28 +25,61 @@ bool may_be_leased(const SubnetConfig& s, const Address& a) {
   return own && s.gateway != a;
 }
 
+std::optional<Address> of_family(const std::vector<Address>& list, bool v6) {
+  for (const auto& a : list)
+    if (a.v6 == v6) return a;
+  return std::nullopt;
+}
+
+std::string_view option_of(const Address& a) { return a.v6 ? "--ip6" : "--ip"; }
+
 }  // namespace
 
-std::vector<Address> Leases::of(const std::string& container) const {
-  std::vector<Address> addresses;
-  for (const auto& line : split(read_file(list(container)).value_or(""), '\n'))
-    if (auto a = Address::parse(line)) addresses.push_back(*a);
-  return addresses;
+std::string Member::encode() const {
+  std::string text;
+  for (const auto& a : addresses) text += a.text() + "\n";
+  if (mac) text += "mac " + mac->text() + "\n";
+  for (const auto& alias : aliases) text += "alias " + alias + "\n";
+  return text;
+}
+
+Member Member::decode(std::string_view text) {
+  Member m;
+  for (const auto& line : split(text, '\n')) {
+    if (auto a = Address::parse(line)) m.addresses.push_back(*a);
+    auto pair = split_once(line, ' ');
+    if (pair && pair->first == "mac") m.mac = network::MacAddress::parse(pair->second);
+    if (pair && pair->first == "alias") m.aliases.push_back(pair->second);
+  }
+  return m;
+}
+
+std::optional<Member> Leases::member(const std::string& container) const {
+  auto text = read_file(list(container));
+  if (!text) return std::nullopt;
+  return Member::decode(*text);
+}
+
+std::vector<std::string> Leases::members() const {
+  auto ids = list_dir(dir_ + "/containers");
+  std::erase_if(ids, [&](const std::string& id) { return !is_full_id(id) || !name_of_(id); });
+  return ids;
 }
 
 bool Leases::empty() const { return list_dir(dir_ + "/addresses").empty(); }
 
-bool Leases::claim(const Address& address, const std::string& container) {
+std::string Leases::claim(const Address& address, const std::string& container) {
   std::string temp = fmt::format("{}/.{}", dir_, hex(random_bytes(8)));
   write_file(temp, container);
   int made = ::link(temp.c_str(), file(address).c_str());
   int err = errno;
   ::unlink(temp.c_str());
-  if (made == 0) return true;
+  if (made == 0) return "";
   if (err != EEXIST) throw errno_error(err, "lease " + address.text());
   std::string holder(trim(read_file(file(address)).value_or("")));
-  if (holder == container) return true;
-  if (holder.empty() || is_known_(holder)) return false;
+  if (holder == container) return "";
+  if (holder.empty()) return "another command";
+  if (auto name = name_of_(holder)) return "container " + *name;
   // Left by a container that was removed in the middle. Two who see that at once: the loser sees the winner's file.
   ::unlink(file(address).c_str());
   return claim(address, container);
@@ -57,8 +91,8 @@ Address Leases::take_one(const NetworkConfig& network, const SubnetConfig& s, co
   for (auto& name : list_dir(dir_ + "/addresses")) taken.insert(std::move(name));
   for (std::uint64_t n = 0; auto a = from.nth(n); ++n) {
     if (!may_be_leased(s, *a)) continue;
-    if (taken.count(a->text()) > 0 && is_known_(std::string(trim(read_file(file(*a)).value_or(""))))) continue;
-    if (claim(*a, container)) return *a;
+    if (taken.count(a->text()) > 0 && name_of_(std::string(trim(read_file(file(*a)).value_or(""))))) continue;
+    if (claim(*a, container).empty()) return *a;
   }
   throw error(ErrorCode::resource_exhausted, "network {} has no free address in {}", network.name, from.text())
       .with_id("E-SUBNET-FULL")
@@ -68,30 +102,64 @@ Address Leases::take_one(const NetworkConfig& network, const SubnetConfig& s, co
 std::vector<Address> Leases::take(const NetworkConfig& network, const std::string& container) {
   make_dirs(dir_ + "/addresses");
   make_dirs(dir_ + "/containers");
-  auto find = [](const std::vector<Address>& list, bool v6) -> std::optional<Address> {
-    for (const auto& a : list)
-      if (a.v6 == v6) return a;
-    return std::nullopt;
-  };
-  auto held = of(container);
-  std::vector<Address> addresses;
-  std::string text;
+  Member member = this->member(container).value_or(Member{});
+  auto held = member.addresses;
+  member.addresses.clear();
   for (const auto& s : network.subnets) {
-    bool v6 = s.subnet.address.v6;
-    auto sticky = find(held, v6);
-    // The network may have been made again with another subnet.
-    if (sticky && (!may_be_leased(s, *sticky) || !claim(*sticky, container))) sticky.reset();
-    addresses.push_back(sticky ? *sticky : take_one(network, s, container));
-    text += addresses.back().text() + "\n";
+    auto sticky = of_family(held, s.subnet.address.v6);
+    // The network may have moved to another subnet.
+    bool keeps = sticky && may_be_leased(s, *sticky) && claim(*sticky, container).empty();
+    member.addresses.push_back(keeps ? *sticky : take_one(network, s, container));
   }
-  if (addresses != held) write_file(list(container), text);
-  return addresses;
+  if (member.addresses == held) return held;
+  write_file(list(container), member.encode());
+  for (const auto& a : held)
+    if (std::find(member.addresses.begin(), member.addresses.end(), a) == member.addresses.end()) give_up(a, container);
+  return member.addresses;
+}
+
+void Leases::claim_wanted(const NetworkConfig& network, const Address& a, const std::string& container) {
+  const SubnetConfig* s = network.subnet(a.v6);
+  if (s == nullptr || !s->subnet.contains(a))
+    throw error(ErrorCode::invalid_argument, "{} {}: network {} has {}", option_of(a), a.text(), network.name,
+                s == nullptr ? "no such addresses" : s->subnet.text())
+        .with_id("E-OPTION-VALUE")
+        .with_hint("servin network inspect " + network.name);
+  if (s->gateway == a)
+    throw error(ErrorCode::conflict, "{} {}: it is the gateway of network {}", option_of(a), a.text(), network.name)
+        .with_id("E-ADDRESS-TAKEN")
+        .with_hint("choose another address, or leave it out");
+  if (!may_be_leased(*s, a))
+    throw error(ErrorCode::invalid_argument, "{} {}: the first and the last address of {} are nobody's", option_of(a),
+                a.text(), s->subnet.text())
+        .with_id("E-OPTION-VALUE");
+  std::string holder = claim(a, container);
+  if (!holder.empty())
+    throw error(ErrorCode::conflict, "{} {}: {} has it in network {}", option_of(a), a.text(), holder, network.name)
+        .with_id("E-ADDRESS-TAKEN")
+        .with_hint("choose another address, or remove that container: it keeps its address until then");
+}
+
+void Leases::enter(const NetworkConfig& network, const std::string& container, const Member& wanted) {
+  make_dirs(dir_ + "/addresses");
+  make_dirs(dir_ + "/containers");
+  // The list first: whatever is claimed from here on is found again by release().
+  write_file(list(container), wanted.encode());
+  try {
+    for (const auto& a : wanted.addresses) claim_wanted(network, a, container);
+    take(network, container);
+  } catch (const Error&) {
+    release(container);
+    throw;
+  }
+}
+
+void Leases::give_up(const Address& address, const std::string& container) {
+  if (trim(read_file(file(address)).value_or("")) == container) ::unlink(file(address).c_str());
 }
 
 void Leases::release(const std::string& container) {
-  for (const auto& a : of(container)) {
-    if (trim(read_file(file(a)).value_or("")) == container) ::unlink(file(a).c_str());
-  }
+  for (const auto& a : member(container).value_or(Member{}).addresses) give_up(a, container);
   ::unlink(list(container).c_str());
 }
 

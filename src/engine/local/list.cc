@@ -2,6 +2,7 @@
 // ps and its filters; inspect and size.
 #include <algorithm>
 
+#include "base/id.h"
 #include "base/strings.h"
 #include "engine/local/filters.h"
 #include "engine/local/local.h"
@@ -58,7 +59,12 @@ bool has_volume(const ContainerConfig& config, const std::string& text) {
                      [&](const MountSpec& m) { return m.source == text || m.target == text; });
 }
 
-bool is_of_network(const ContainerConfig& config, const std::string& text) { return config.request.network == text; }
+bool is_of_network(const Container& c, const std::string& text) {
+  auto is_it = [&](const NetworkAddress& n) {
+    return n.network == text || (is_id_prefix(text) && n.network_id.starts_with(text));
+  };
+  return c.config.request.network == text || std::any_of(c.networks.begin(), c.networks.end(), is_it);
+}
 
 std::string with_tag(const std::string& name) {
   auto slash = name.find_last_of('/');
@@ -92,7 +98,7 @@ bool matches_one(const Container& c, const std::string& key, const Values& value
   if (key == "status") return any(values, [&](const std::string& v) { return parse_status(v) == c.state.status; });
   if (key == "ancestor") return any(values, [&](const std::string& v) { return is_of_image(config, v); });
   if (key == "volume") return any(values, [&](const std::string& v) { return has_volume(config, v); });
-  if (key == "network") return any(values, [&](const std::string& v) { return is_of_network(config, v); });
+  if (key == "network") return any(values, [&](const std::string& v) { return is_of_network(c, v); });
   if (key == "health")
     return any(values, [&](const std::string& v) { return v == (c.state.health.empty() ? "none" : c.state.health); });
   if (key == "is-task") return any(values, [&](const std::string& v) { return !parse_bool_filter(key, v); });
@@ -164,6 +170,9 @@ Container LocalEngine::inspect(const std::string& text) {
   Container container = load_container(row);
   container.state = std::move(state);
   load_networks(container);
+  // One that does not run is shown in the networks that it will be in.
+  if (container.networks.empty() && Networks::is_one(container.config.request.network))
+    container.networks = networks_.places(container.config.id);
   fill_health(container.config, container.state);
   if (container.state.status == Status::exited) return container;
   if (auto restart = shim::read_restart(run_dir(row.id))) container.state.restarts = restart->count;

@@ -10,7 +10,10 @@ LocalEngine::LocalEngine(Paths paths)
       db_(paths_),
       snapshotter_(paths_),
       images_(paths_, db_, snapshotter_),
-      networks_(paths_, [this](const std::string& id) { return db_.container(id).has_value(); }) {
+      networks_(paths_, [this](const std::string& id) {
+        auto row = db_.container(id);
+        return row ? std::optional(row->name) : std::nullopt;
+      }) {
   images_.keep_used([this](const std::set<std::string>& images) {
     std::vector<std::string> chains;
     for (const auto& row : db_.containers()) {

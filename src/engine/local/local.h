@@ -102,6 +102,12 @@ class LocalEngine : public Engine {
   PruneResult prune_volumes(bool all, const std::map<std::string, std::vector<std::string>>& filters,
                             bool dry_run) override;
 
+  Network create_network(const NetworkRequest& request) override;
+  std::vector<Network> list_networks(const std::map<std::string, std::vector<std::string>>& filters) override;
+  Network inspect_network(const std::string& network) override;
+  void remove_network(const std::string& network, bool force) override;
+  PruneResult prune_networks(const std::map<std::string, std::vector<std::string>>& filters, bool dry_run) override;
+
   EngineInfo info() override;
   DiskUsage disk_usage() override;
   std::vector<Migration> migrate() override;
@@ -243,6 +249,9 @@ class LocalEngine : public Engine {
   std::vector<std::string> users_of_volume(const std::string& name);
   void drop_volume(const std::string& name);
   void mark_volumes_used(const ContainerConfig& config);
+
+  // network_verbs.cc
+  void settle_members(const std::string& network_id);
 
   // volume_mounts.cc
   using VolumeFolder = MountPlanner::VolumeFolder;

@@ -5,12 +5,9 @@
 
 #include "base/error.h"
 #include "base/log.h"
-#include "base/sha256.h"
 #include "base/strings.h"
 #include "engine/options.h"
 #include "network/dns/ensure.h"
-#include "network/dns/names.h"
-#include "network/linux/links.h"
 #include "network/plan.h"
 #include "os/file.h"
 
@@ -20,11 +17,6 @@ using network::NetworkConfig;
 using network::Subnet;
 
 namespace {
-
-/// The default network is one of these.
-constexpr const char* pool = "10.208.0.0/12";
-constexpr unsigned default_prefix = 16;
-constexpr std::uint64_t pool_size = 1U << (default_prefix - 12);
 
 std::optional<network::PortMapping> mapping_of(const PortSpec& p) {
   network::PortMapping m;
@@ -37,8 +29,6 @@ std::optional<network::PortMapping> mapping_of(const PortSpec& p) {
   m.protocol = *protocol;
   return m;
 }
-
-std::uint64_t parse_hex(const std::string& tag) { return std::stoull(tag, nullptr, 16); }
 
 std::vector<network::PortMapping> ports_of(const ContainerConfig& config) {
   std::vector<network::PortMapping> ports;
@@ -57,6 +47,31 @@ std::vector<network::PortMapping> ports_of(const ContainerConfig& config) {
       if (!given) add(p);
     }
   return ports;
+}
+
+/// Of the host, on the network's bridge.
+std::vector<std::string> gateways_of(const NetworkConfig& network) {
+  std::vector<std::string> addresses;
+  if (network.driver != network::Driver::bridge) return addresses;  // there the gateway is somebody else
+  for (const auto& s : network.subnets)
+    if (s.gateway) addresses.push_back(s.gateway->text());
+  return addresses;
+}
+
+/// Names need a resolver, and the resolver an address of the host's.
+bool has_names(const NetworkConfig& network) {
+  return network.driver == network::Driver::bridge && !network.default_bridge;
+}
+
+/// An address that somebody chooses must stay: a subnet of the engine's choice may not.
+void check_wanted(const Network& network, const network::Address& a) {
+  for (const auto& s : network.subnets) {
+    if (!s.chosen || !Subnet::parse(s.subnet) || Subnet::parse(s.subnet)->address.v6 != a.v6) continue;
+    throw error(ErrorCode::invalid_argument, "{} {}: the subnet of network {} is the engine's choice and may change",
+                a.v6 ? "--ip6" : "--ip", a.text(), network.name)
+        .with_id("E-OPTION-CONFLICT")
+        .with_hint("make the network with a --subnet of your own");
+  }
 }
 
 }  // namespace
@@ -78,6 +93,7 @@ std::vector<NetworkAddress> shown_networks(const network::Attachment& a) {
     s.network = n->name;
     s.network_id = n->id;
     s.mac = e.mac.value_or(network::derived_mac(a.plan.container_id, n->id)).text();
+    s.aliases = e.aliases;
     for (bool v6 : {false, true}) {
       const network::SubnetConfig* subnet = n->subnet(v6);
       auto address = e.address(v6);
@@ -91,8 +107,8 @@ std::vector<NetworkAddress> shown_networks(const network::Attachment& a) {
   return shown;
 }
 
-Networks::Networks(const Paths& paths, std::function<bool(const std::string&)> is_known_container)
-    : paths_(paths), is_known_(std::move(is_known_container)) {}
+Networks::Networks(const Paths& paths, NameOf name_of)
+    : paths_(paths), name_of_(std::move(name_of)), store_(paths, name_of_) {}
 Networks::~Networks() = default;
 
 bool Networks::is_one(const std::string& mode) {
@@ -101,140 +117,183 @@ bool Networks::is_one(const std::string& mode) {
 
 network::NetworkStack& Networks::stack() {
   if (!stack_)
-    stack_ =
-        std::make_unique<network::NetworkStack>(network::StackConfig{paths_.tag, run_dir(), [this] { return all(); }});
+    stack_ = std::make_unique<network::NetworkStack>(
+        network::StackConfig{paths_.tag, run_dir(), [this] { return store_.known(); }});
   return *stack_;
 }
 
-Leases Networks::leases(const std::string& network_id) { return {dir() + "/" + network_id, is_known_}; }
+std::vector<std::string> Networks::host_addresses(const std::string& network) {
+  NetworkConfig config = network == "bridge" ? store_.default_bridge() : network_config(store_.find(network));
+  return gateways_of(config);
+}
 
-/// One that the host does not use. Each root begins to look at another place, so that two of them seldom want the same.
-Subnet Networks::choose_subnet() {
-  Subnet from = *Subnet::parse(pool);
-  auto used = network::used_subnets();
-  std::uint64_t start = parse_hex(paths_.tag);
-  for (std::uint64_t i = 0; i < pool_size; ++i) {
-    Subnet candidate{*from.nth((start + i) % pool_size << (32 - default_prefix)), default_prefix};
-    bool free = std::none_of(used.begin(), used.end(), [&](const Subnet& u) { return u.overlaps(candidate); });
-    if (free) return candidate;
+void Networks::enter(const ContainerConfig& config) {
+  const CreateRequest& r = config.request;
+  if (!is_one(r.network) || r.network == "bridge") return;
+  Member wanted;
+  for (const auto& text : {r.ip, r.ip6})
+    if (auto address = network::Address::parse(text)) wanted.addresses.push_back(*address);
+  wanted.mac = network::MacAddress::parse(r.mac);
+  wanted.aliases = r.network_aliases;
+  Network network = store_.find(r.network);
+  for (const auto& a : wanted.addresses) check_wanted(network, a);
+  store_.enter(network, config.id, wanted);
+}
+
+/// What it has in each of its networks, the one of --network first.
+std::vector<Networks::Place> Networks::take_places(const ContainerConfig& config) {
+  const std::string& main = config.request.network;
+  std::vector<Place> places;
+  auto add = [&](NetworkConfig network, std::optional<network::MacAddress> mac) {
+    Leases leases = store_.leases(network.id);
+    network::Endpoint e;
+    e.network_id = network.id;
+    e.addresses = leases.take(network, config.id);
+    Member member = leases.member(config.id).value_or(Member{});
+    e.mac = mac ? mac : member.mac;
+    e.aliases = member.aliases;
+    e.interface = fmt::format("eth{}", places.size());
+    places.push_back({std::move(network), std::move(e)});
+  };
+  std::string first;
+  if (main == "bridge") {
+    add(store_.usable_bridge(), network::MacAddress::parse(config.request.mac));
+  } else {
+    Network network = store_.find(main);
+    first = network.id;
+    add(store_.usable(network, config.id), {});
   }
-  throw error(ErrorCode::resource_exhausted, "the host uses all of {}: there is no subnet for the default network",
-              pool)
-      .with_id("E-SUBNET-FULL")
-      .with_hint("use --network host or none; ip route shows what the host uses");
-}
-
-NetworkConfig Networks::default_bridge() {
-  NetworkConfig n;
-  n.id = sha256_hex("bridge " + paths_.tag);
-  n.name = "bridge";
-  n.default_bridge = true;
-  auto stored = Subnet::parse(trim(read_file(dir() + "/bridge").value_or("")));
-  if (!stored) stored = settle_subnet();
-  n.subnets = {{stored->network(), stored->nth(1), {}}};
-  return n;
-}
-
-Subnet Networks::settle_subnet() {
-  make_dirs(dir());
-  FileLock lock = FileLock::acquire(dir() + "/bridge.lock", "the default network", lock_patience);
-  auto stored = Subnet::parse(trim(read_file(dir() + "/bridge").value_or("")));
-  if (stored) return *stored;
-  Subnet chosen = choose_subnet();
-  write_file(dir() + "/bridge", chosen.text() + "\n");
-  return chosen;
-}
-
-/// The host may have taken to using the subnet elsewhere (a VPN, another engine). Nobody is in the network at the
-/// moment; without stopped containers that have an address in it, it can become another one.
-NetworkConfig Networks::usable_bridge() {
-  NetworkConfig n = default_bridge();
-  if (network::Links::index_of(network::LinkNames(paths_.tag).bridge(n)) != 0) return n;
-  auto used = network::used_subnets();
-  auto taken = std::find_if(used.begin(), used.end(), [&](const Subnet& u) { return u.overlaps(n.subnets[0].subnet); });
-  if (taken == used.end()) return n;
-  if (!leases(n.id).empty())
-    throw error(ErrorCode::conflict, "the host uses {}, where the default network {} was", taken->text(),
-                n.subnets[0].subnet.text())
-        .with_id("E-SUBNET-USED")
-        .with_hint("ip route shows by whom; without containers in the network it steps aside: servin container prune");
-  remove_tree(dir() + "/bridge");
-  return default_bridge();
-}
-
-std::vector<NetworkConfig> Networks::all() {
-  if (!path_exists(dir() + "/bridge")) return {};
-  return {default_bridge()};
-}
-
-std::vector<std::string> Networks::host_addresses() {
-  std::vector<std::string> addresses;
-  for (const auto& s : default_bridge().subnets)
-    if (s.gateway) addresses.push_back(s.gateway->text());
-  return addresses;
+  for (const auto& id : store_.networks_of(config.id))
+    if (auto n = id == first ? std::nullopt : store_.read(id)) add(store_.usable(*n, config.id), {});
+  return places;
 }
 
 Networks::Joined Networks::join(const ContainerConfig& config) {
-  NetworkConfig bridge = usable_bridge();
+  std::vector<Place> places = take_places(config);
   network::ContainerNetworkPlan plan;
   plan.container_id = config.id;
-  network::Endpoint endpoint;
-  endpoint.network_id = bridge.id;
-  endpoint.addresses = leases(bridge.id).take(bridge, config.id);
-  plan.endpoints = {endpoint};
   plan.ports = ports_of(config);
+  std::vector<NetworkConfig> networks;
+  const Place* resolving = nullptr;
   Joined joined;
+  for (const auto& place : places) {
+    plan.endpoints.push_back(place.endpoint);
+    networks.push_back(place.network);
+    for (const auto& a : place.endpoint.addresses) joined.view.addresses.push_back(a.text());
+    if (resolving == nullptr || (resolving->network.default_bridge && has_names(place.network))) resolving = &place;
+  }
   joined.space = network::NetworkStack::create_namespace();
-  joined.attached = stack().attach(joined.space, plan, {bridge});
-  for (const auto& a : endpoint.addresses) joined.view.addresses.push_back(a.text());
-  joined.view.host_addresses = host_addresses();
-  joined.resolver_dir = names_dir(bridge.id);
+  joined.attached = stack().attach(joined.space, plan, networks);
+  for (const auto& place : places)
+    if (has_names(place.network))
+      names(place.network.id).add(place.network, names_line(place, config), [&] {
+        return lines_of_others(place.network);
+      });
+  joined.view.host_addresses = gateways_of(resolving->network);
+  joined.view.resolver = has_names(resolving->network);
+  joined.resolver_network = resolving->network;
+  joined.names = names_line(*resolving, config);
   return joined;
 }
 
 /// Nobody has a name in the default network, but its resolver lives as long as somebody is in it.
-void Networks::write_names(const NetworkConfig& network) {
-  dns::Names names;
-  names.network = network.name;
-  names.internal = network.internal;
-  for (const auto& s : network.subnets)
-    if (s.gateway) names.gateways.push_back(s.gateway->text());
+dns::Endpoint Networks::names_line(const Place& place, const ContainerConfig& config) const {
+  auto text = [&](bool v6) {
+    auto address = place.endpoint.address(v6);
+    return address ? address->text() : std::string();
+  };
+  dns::Endpoint line{text(false), text(true), config.id, config.id.substr(0, 12), {}, {}};
+  if (!has_names(place.network)) return line;
+  line.name = config.request.name;
+  line.aliases = place.endpoint.aliases;
+  line.dns = config.request.dns;
+  return line;
+}
+
+/// Of what is in the kernel: name servers of their own are lost until they start again.
+std::vector<dns::Endpoint> Networks::lines_of_others(const NetworkConfig& network) {
+  std::vector<dns::Endpoint> lines;
   for (const auto& id : stack().attached()) {
     auto a = stack().attachment(id);
-    if (!a) continue;
+    auto name = name_of_(id);
+    if (!a || !name) continue;
     for (const auto& e : a->plan.endpoints) {
       if (e.network_id != network.id) continue;
-      auto text = [&](bool v6) { return e.address(v6) ? e.address(v6)->text() : std::string(); };
-      names.endpoints.push_back({text(false), text(true), id, id.substr(0, 12), {}, {}});
+      ContainerConfig config;
+      config.id = id;
+      config.request.name = *name;
+      lines.push_back(names_line({network, e}, config));
     }
   }
-  make_dirs(names_dir(network.id));
-  dns::write_names(names_dir(network.id), names);
+  return lines;
 }
 
 void Networks::ensure_resolver(const Joined& joined) {
-  for (const auto& n : all())
-    if (names_dir(n.id) == joined.resolver_dir) write_names(n);
-  network::ensure_netd(joined.resolver_dir);
+  const NetworkConfig& n = joined.resolver_network;
+  // Where containers have names, its line is there already.
+  if (!has_names(n)) names(n.id).add(n, joined.names, [&] { return lines_of_others(n); });
+  network::ensure_netd(names(n.id).dir());
 }
 
+/// The names first: as long as the record of the attachment is there, somebody comes to take away what is left.
 void Networks::leave(const std::string& container) {
   if (!path_exists(run_dir() + "/attached/" + container)) return;
-  auto before = stack().attachment(container);
+  if (auto before = stack().attachment(container))
+    for (const auto& n : before->networks) names(n.id).remove(container);
   stack().detach(container);
-  if (!before) return;
-  for (const auto& n : before->networks)
-    if (path_exists(names_dir(n.id) + "/names")) write_names(n);
 }
 
 void Networks::forget(const std::string& container) {
-  for (const auto& id : list_dir(dir()))
-    if (path_exists(dir() + "/" + id + "/containers/" + container)) leases(id).release(container);
+  for (const auto& id : store_.networks_of(container)) store_.leases(id).release(container);
+  store_.leases(store_.bridge_id()).release(container);
+}
+
+void Networks::rename(const std::string& container, const std::string& name) {
+  auto now = attachment(container);
+  if (!now) return;
+  for (const auto& n : now->networks)
+    if (has_names(n)) names(n.id).rename(container, name);
 }
 
 std::optional<network::Attachment> Networks::attachment(const std::string& container) {
   if (!path_exists(run_dir() + "/attached/" + container)) return std::nullopt;
   return stack().attachment(container);
+}
+
+std::vector<NetworkAddress> Networks::places(const std::string& container) {
+  std::vector<NetworkAddress> places;
+  for (const auto& id : store_.networks_of(container)) {
+    auto network = store_.read(id);
+    if (!network) continue;
+    NetworkAddress place;
+    place.network_id = id;
+    place.network = network->name;
+    place.aliases = store_.leases(id).member(container).value_or(Member{}).aliases;
+    places.push_back(std::move(place));
+  }
+  return places;
+}
+
+std::vector<NetworkMember> Networks::running_members(const std::string& network_id) {
+  std::vector<NetworkMember> members;
+  for (const auto& id : store_.leases(network_id).members()) {
+    auto a = attachment(id);
+    if (!a) continue;
+    for (const auto& n : shown_networks(*a)) {
+      if (n.network_id != network_id) continue;
+      auto with_prefix = [](const std::string& text, unsigned prefix) {
+        return text.empty() ? text : fmt::format("{}/{}", text, prefix);
+      };
+      members.push_back(
+          {id, name_of_(id).value_or(""), n.mac, with_prefix(n.address, n.prefix), with_prefix(n.address6, n.prefix6)});
+    }
+  }
+  return members;
+}
+
+void Networks::remove(const Network& network) {
+  store_.remove(network);
+  stack().remove_network(network_config(network));
 }
 
 void Networks::reload() { stack().reload(); }

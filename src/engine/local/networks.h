@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The engine's networks: which there are, who has which address, and what of it is in the kernel (network/linux) and in
-// the resolvers (network/dns).
+// The engine's networks as containers use them: who is in which one (network_store.h), and what of it is in the kernel
+// (network/linux) and in the resolvers (network/dns).
 #pragma once
 
 #include <functional>
@@ -10,7 +10,8 @@
 #include <vector>
 
 #include "base/paths.h"
-#include "engine/local/leases.h"
+#include "engine/local/network_names.h"
+#include "engine/local/network_store.h"
 #include "engine/local/spec_parts.h"
 #include "engine/types.h"
 #include "network/linux/stack.h"
@@ -22,23 +23,28 @@ std::vector<NetworkAddress> shown_networks(const network::Attachment& attachment
 
 class Networks {
  public:
-  Networks(const Paths& paths, std::function<bool(const std::string&)> is_known_container);
+  Networks(const Paths& paths, NameOf name_of);
   ~Networks();
   Networks(const Networks&) = delete;
   Networks& operator=(const Networks&) = delete;
 
   /// --network MODE that needs this room at all.
   static bool is_one(const std::string& mode);
+  NetworkStore& store() { return store_; }
 
-  /// The host's, as its containers reach it.
-  std::vector<std::string> host_addresses();
+  /// The host's, as containers of this network reach it.
+  std::vector<std::string> host_addresses(const std::string& network);
+
+  /// A new container's place in its network, with the addresses that it asks for. Undone by forget().
+  void enter(const ContainerConfig& config);
 
   /// A container on its way: its namespace, with everything in it.
   struct Joined {
     Fd space;
     network::Attached attached;
     NetworkView view;
-    std::string resolver_dir;  // of the first network: where a resolver would run
+    network::NetworkConfig resolver_network;  // whose resolver the container would ask
+    dns::Endpoint names;                      // its line there
   };
   Joined join(const ContainerConfig& config);
   /// After write_network_files() said that one is needed.
@@ -47,28 +53,35 @@ class Networks {
   void leave(const std::string& container);
   /// It is removed: its addresses are free.
   void forget(const std::string& container);
+  void rename(const std::string& container, const std::string& name);
   /// What it has while it runs.
   std::optional<network::Attachment> attachment(const std::string& container);
+  /// Of one that does not run: the networks that it is in.
+  std::vector<NetworkAddress> places(const std::string& container);
+  /// Those that run in this network.
+  std::vector<NetworkMember> running_members(const std::string& network_id);
+  /// It is in no container's way any more: record, resolver and what the kernel has of it go.
+  void remove(const Network& network);
   /// Everything in the kernel anew.
   void reload();
   /// Containers that are attached although `is_running` says no leave.
   void sweep(const std::function<bool(const std::string&)>& is_running);
 
  private:
+  struct Place {
+    network::NetworkConfig network;
+    network::Endpoint endpoint;
+  };
   network::NetworkStack& stack();
-  network::NetworkConfig default_bridge();
-  network::NetworkConfig usable_bridge();
-  network::Subnet settle_subnet();
-  network::Subnet choose_subnet();
-  std::vector<network::NetworkConfig> all();
-  Leases leases(const std::string& network_id);
-  std::string names_dir(const std::string& network_id) const { return run_dir() + "/" + network_id; }
-  void write_names(const network::NetworkConfig& network);
-  std::string dir() const { return paths_.root + "/networks"; }
+  std::vector<Place> take_places(const ContainerConfig& config);
+  NetworkNames names(const std::string& network_id) const { return NetworkNames(run_dir() + "/" + network_id); }
+  dns::Endpoint names_line(const Place& place, const ContainerConfig& config) const;
+  std::vector<dns::Endpoint> lines_of_others(const network::NetworkConfig& network);
   std::string run_dir() const { return paths_.run + "/networks"; }
 
   const Paths& paths_;
-  std::function<bool(const std::string&)> is_known_;
+  NameOf name_of_;
+  NetworkStore store_;
   std::unique_ptr<network::NetworkStack> stack_;
 };
 

@@ -36,7 +36,7 @@ concept OneOf = (std::same_as<T, Types> || ...);
 /// Those that have fields() below.
 template <typename T>
 concept Record = OneOf<T, MountSpec, DeviceSpec, Ulimit, Resources, CreateRequest, ContainerConfig, ContainerState,
-                       RestartRule, oci::HealthCheck>;
+                       RestartRule, oci::HealthCheck, Network, NetworkSubnet>;
 
 json to(const std::string& s) { return text_to_json(s); }
 json to(Number auto n) { return n; }
@@ -105,8 +105,9 @@ void fields(CreateRequest& c, F f) {
   f("hostname", c.hostname), f("domainname", c.domainname), f("labels", c.labels), f("annotations", c.annotations);
   f("tty", c.tty), f("open_stdin", c.open_stdin), f("auto_remove", c.auto_remove), f("init", c.init);
   f("stop_signal", c.stop_signal), f("stop_timeout", c.stop_timeout), f("isolation", c.isolation);
-  f("network", c.network), f("publish", c.publish), f("publish_all", c.publish_all), f("pid_mode", c.pid_mode),
-      f("ipc_mode", c.ipc_mode), f("uts_mode", c.uts_mode);
+  f("network", c.network), f("ip", c.ip), f("ip6", c.ip6), f("mac", c.mac), f("network_aliases", c.network_aliases);
+  f("publish", c.publish), f("publish_all", c.publish_all), f("pid_mode", c.pid_mode), f("ipc_mode", c.ipc_mode),
+      f("uts_mode", c.uts_mode);
   f("cgroupns_mode", c.cgroupns_mode), f("userns_mode", c.userns_mode), f("extra_hosts", c.extra_hosts);
   f("dns", c.dns), f("dns_search", c.dns_search), f("dns_options", c.dns_options), f("volumes_from", c.volumes_from);
   f("mounts", c.mounts), f("devices", c.devices), f("device_cgroup_rules", c.device_cgroup_rules);
@@ -115,6 +116,16 @@ void fields(CreateRequest& c, F f) {
   f("ulimits", c.ulimits), f("oom_score_adj", c.oom_score_adj), f("resources", c.resources);
   f("cgroup_parent", c.cgroup_parent), f("log_driver", c.log_driver), f("log_options", c.log_options);
   f("restart", c.restart), f("health", c.health);
+}
+template <typename F>
+void fields(NetworkSubnet& s, F f) {
+  f("subnet", s.subnet), f("gateway", s.gateway), f("ip_range", s.ip_range), f("chosen", s.chosen);
+}
+template <typename F>
+void fields(Network& n, F f) {
+  // The id is the name of the folder.
+  f("name", n.name), f("driver", n.driver), f("subnets", n.subnets), f("internal", n.internal);
+  f("options", n.options), f("labels", n.labels), f("created", n.created);
 }
 template <typename F>
 void fields(ContainerConfig& c, F f) {
@@ -213,6 +224,21 @@ ContainerConfig parse_config(const std::string& id, const std::string& text) {
 
 ContainerState parse_state(const std::string& id, const std::string& text) {
   return parse<ContainerState>(id, text, "state");
+}
+
+std::string to_json(const Network& network) { return to(network).dump(); }
+
+Network parse_network(const std::string& id, const std::string& text) {
+  try {
+    Network n;
+    from(json::parse(text), n);
+    n.id = id;
+    return n;
+  } catch (const json::exception&) {
+    throw error(ErrorCode::data_loss, "the record of network {} is damaged", id.substr(0, 12))
+        .with_id("E-STATE-DAMAGED")
+        .with_hint("remove the network and make it again: servin network rm " + id.substr(0, 12));
+  }
 }
 
 std::map<std::string, std::string> parse_map(const std::string& text) {

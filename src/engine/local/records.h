@@ -17,6 +17,9 @@ ContainerConfig parse_config(const std::string& id, const std::string& json);
 std::string to_json(const ContainerState& state);
 ContainerState parse_state(const std::string& id, const std::string& json);
 
+std::string to_json(const Network& network);
+Network parse_network(const std::string& id, const std::string& json);
+
 std::string to_json(const std::map<std::string, std::string>& map);
 std::map<std::string, std::string> parse_map(const std::string& json);
 

@@ -107,6 +107,7 @@ void LocalEngine::rename(const std::string& text, const std::string& name) {
   ContainerState state;
   if (holder) settle_if_needed(*holder, state);
   db_.rename_container(c.row.id, name);
+  networks_.rename(c.row.id, name);
   c.container.config.request.name = name;
   // For the supervisor, which tells the end.
   write_file(run_dir(c.row.id) + "/" + std::string(shim::event_members_name),

@@ -201,7 +201,7 @@ runtime::PrepareRequest LocalEngine::prepare_request(const ContainerConfig& conf
   if (network != nullptr)
     view = network->view;
   else if (Networks::is_one(r.network))
-    view.host_addresses = networks_.host_addresses();
+    view.host_addresses = networks_.host_addresses(r.network);
   bool resolver = write_network_files(config, files, donor, view);
   if (resolver && network != nullptr) networks_.ensure_resolver(*network);
   return request;
