@@ -60,6 +60,11 @@ constexpr auto entries = std::to_array<CatalogueEntry>({
     {"E-NETWORK-BUILT-IN", "the name of the network has a meaning of its own",
      "bridge, host and none are always there: they can be neither made nor removed.", "Choose another name.",
      "servin network ls --filter type=custom"},
+    {"E-NETWORK-MEMBER", "the container cannot come into the network, or out of it",
+     "It is in the network already, it is not in it, or it cannot be without it: the only one that it is in, or the "
+     "one "
+     "that its published ports are in while it runs.",
+     "Look at its networks.", "servin inspect -f '{{json .NetworkSettings.Networks}}' NAME"},
     {"E-ADDRESS-TAKEN", "the address is somebody else's",
      "Each address of a network belongs to one container, running or not, or to the host as its gateway. The message "
      "names who has it.",

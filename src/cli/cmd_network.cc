@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// network create, ls, inspect, rm, prune.
+// network create, ls, inspect, rm, prune, connect, disconnect.
 #include <algorithm>
 #include <array>
 
@@ -83,6 +83,20 @@ int rm_handler(Context& context, const Parsed& parsed) {
                          [&](const std::string& name) { context.engine().remove_network(name, force); });
 }
 
+int connect_handler(Context& context, const Parsed& parsed) {
+  engine::NetworkAddress wanted;
+  wanted.address = parsed.value_or("ip", "");
+  wanted.address6 = parsed.value_or("ip6", "");
+  wanted.aliases = parsed.all("alias");
+  context.engine().connect_network(parsed.args[0], parsed.args[1], wanted);
+  return 0;
+}
+
+int disconnect_handler(Context& context, const Parsed& parsed) {
+  context.engine().disconnect_network(parsed.args[0], parsed.args[1], parsed.flag("force"));
+  return 0;
+}
+
 int prune_handler(Context& context, const Parsed& parsed) {
   return prune(context, parsed, "all networks that no container is in", {prune_networks});
 }
@@ -106,6 +120,15 @@ constexpr auto create_options = std::to_array<OptionSpec>({
 });
 constexpr auto rm_options =
     std::to_array<OptionSpec>({{.names = "-f,--force", .value = "", .help = "no failure when it does not exist"}});
+constexpr auto connect_options = std::to_array<OptionSpec>({
+    {.names = "--ip", .value = "IP", .help = "its address there"},
+    {.names = "--ip6", .value = "IP", .help = "its IPv6 address there"},
+    {.names = "--alias", .value = "NAME", .help = "another name there", .repeat = true},
+});
+constexpr auto disconnect_options =
+    std::to_array<OptionSpec>({{.names = "-f,--force", .value = "", .help = "no failure when it is not in it"}});
+constexpr auto connect_examples = std::to_array<Example>({{"network connect --alias front mine web", ""}});
+constexpr auto disconnect_examples = std::to_array<Example>({{"network disconnect --force mine web", ""}});
 constexpr auto create_examples = std::to_array<Example>({
     {"network create backend", "containers in it find each other by name"},
     {"network create --internal --subnet 10.77.0.0/24 vault", "with these addresses, and no way out"},
@@ -160,6 +183,31 @@ const CommandSpec table[] = {
      .complete = Complete::made_network,
      .examples = rm_examples,
      .handler = rm_handler},
+    {.name = "network connect",
+     .group = group::networks,
+     .arguments = "NETWORK CONTAINER",
+     .summary = "put a container into a further network",
+     .text = "Running containers have the new interface at once, others from their next start.",
+     .options = connect_options,
+     .min_args = 2,
+     .max_args = 2,
+     .complete = Complete::made_network,
+     .one_target = true,
+     .examples = connect_examples,
+     .handler = connect_handler},
+    {.name = "network disconnect",
+     .group = group::networks,
+     .arguments = "NETWORK CONTAINER",
+     .summary = "take a container out of a network",
+     .text =
+         "Not out of the only one that it is in, nor, while it runs, out of the one that its ports are published in.",
+     .options = disconnect_options,
+     .min_args = 2,
+     .max_args = 2,
+     .complete = Complete::network,
+     .one_target = true,
+     .examples = disconnect_examples,
+     .handler = disconnect_handler},
     {.name = "network prune",
      .group = group::engine,
      .summary = "remove networks that no container is in",

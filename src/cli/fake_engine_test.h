@@ -193,6 +193,10 @@ class FakeEngine : public engine::Engine {
     throw Error(ErrorCode::not_found, "no such network: " + name).with_id("E-NETWORK-NOT-FOUND");
   }
   void remove_network(const std::string& name, bool) override { inspect_network(name); }
+  void connect_network(const std::string& name, const std::string&, const engine::NetworkAddress&) override {
+    inspect_network(name);
+  }
+  void disconnect_network(const std::string& name, const std::string&, bool) override { inspect_network(name); }
   engine::PruneResult prune_networks(const std::map<std::string, std::vector<std::string>>&, bool) override {
     return {};
   }

@@ -72,14 +72,14 @@ std::string top_help() {
 
 Usage: servin [OPTIONS] COMMAND             (those of containers: container ...)
 
-Containers: run create start stop restart kill pause unpause rm rename wait
-            ls (ps) logs exec attach top stats port inspect update
-            cp diff export commit
+Containers: run create start stop restart kill pause unpause rm rename wait ls
+            logs exec attach top stats port inspect update cp diff export commit
 Files:      fs ls, cat, stat, find, mkdir, rmdir, rm, mv, chmod, pwd
 Images:     image ls, pull, push, load, import, save, tag, rm, inspect, history,
             prune, template ls, template create; login logout search
             short: images pull push load import save tag rmi history
 Volumes:    volume create, ls, inspect, rm, prune
+Networks:   network create, ls, inspect, rm, prune, connect, disconnect
 Engine:     info version events, system df, doctor, migrate, start-enabled,
             prune, container prune, generate systemd
 Help:       help [COMMAND|CODE], help --codes, help --man DIR, completion SHELL

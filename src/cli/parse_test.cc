@@ -169,7 +169,7 @@ TEST(Parse, Mistakes) {
   EXPECT_EQ(id_of([] { read({"run", "--pull", "sometimes", "x"}); }), "E-OPTION-VALUE");
   EXPECT_EQ(id_of([] { read({"frobnicate"}); }), "E-COMMAND-UNKNOWN");
   EXPECT_EQ(id_of([] { read({"compose", "x"}); }), "E-NOT-BUILT");
-  EXPECT_EQ(id_of([] { read({"network", "connect", "a", "b"}); }), "E-NOT-BUILT");
+  EXPECT_EQ(id_of([] { read({"system", "reset"}); }), "E-NOT-BUILT");
   EXPECT_EQ(id_of([] { read({"image", "lss"}); }), "E-COMMAND-UNKNOWN");
 }
 

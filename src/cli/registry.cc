@@ -55,8 +55,6 @@ constexpr auto not_built = std::to_array<std::string_view>({
     "image build",
     "system reset",
     "system support-bundle",
-    "network connect",
-    "network disconnect",
 });
 
 /// Words that people type elsewhere, with what they are called here.

@@ -172,6 +172,11 @@ class Engine {
   virtual std::vector<Network> list_networks(const std::map<std::string, std::vector<std::string>>& filters) = 0;
   virtual Network inspect_network(const std::string& network) = 0;
   virtual void remove_network(const std::string& network, bool force) = 0;
+  /// Of a running or a stopped container; `wanted`: addresses and aliases, as far as they are given.
+  virtual void connect_network(const std::string& network, const std::string& container,
+                               const NetworkAddress& wanted) = 0;
+  /// `force`: no error when it is not in it.
+  virtual void disconnect_network(const std::string& network, const std::string& container, bool force) = 0;
   virtual PruneResult prune_networks(const std::map<std::string, std::vector<std::string>>& filters, bool dry_run) = 0;
 
   // The engine itself

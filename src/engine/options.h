@@ -37,5 +37,7 @@ RestartRule parse_restart(std::string_view text);
 void validate(const CreateRequest& request);
 /// The part of it that `update` changes.
 void validate_limits(const Resources& resources);
+/// What somebody asks for in one network.
+void validate_endpoint(const NetworkAddress& wanted);
 
 }  // namespace servin::engine

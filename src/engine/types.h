@@ -111,8 +111,9 @@ struct CreateRequest {
   std::string network = "none";  // none, host, container:NAME, bridge, or one that was made by network create
   std::string ip, ip6, mac;      // in that network; "" = the engine's choice
   std::vector<std::string> network_aliases;
-  std::vector<std::string> publish;                                      // -p as written
-  bool publish_all = false;                                              // every exposed port
+  std::vector<std::string> more_networks;  // others that it is in from the beginning; not in its record
+  std::vector<std::string> publish;        // -p as written
+  bool publish_all = false;                // every exposed port
   std::string pid_mode, ipc_mode, uts_mode, cgroupns_mode, userns_mode;  // "", host, private, container:NAME, shareable
   std::vector<std::string> extra_hosts;                                  // "name:ip"
   std::vector<std::string> dns, dns_search, dns_options;

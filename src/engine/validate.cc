@@ -67,15 +67,17 @@ void check_endpoint(const CreateRequest& r) {
     throw conflict(option, network, "addresses and names are chosen in networks of your own")
         .with_hint("servin network create mine --subnet 10.5.0.0/24; then --network mine");
   if (!r.mac.empty() && none) throw conflict("--mac-address", network, "there is no interface to have it");
-  if (!r.ip.empty() && !is_address(r.ip, AF_INET))
-    throw bad("--ip", r.ip, "not an IPv4 address").with_hint("for example --ip 10.5.0.9");
-  if (!r.ip6.empty() && !is_address(r.ip6, AF_INET6))
-    throw bad("--ip6", r.ip6, "not an IPv6 address").with_hint("for example --ip6 fd00:5::9");
+  for (const auto& other : r.more_networks)
+    if (none || other == "bridge" || other == "none" || other == "host" || is_container_mode(other))
+      throw conflict(network, "--network " + other,
+                     "in several networks one can be where all but the first are own ones");
   if (!r.mac.empty() && !is_mac(r.mac))
     throw bad("--mac-address", r.mac, "not the address of one interface").with_hint("for example 02:42:ac:11:00:02");
-  for (const auto& alias : r.network_aliases)
-    if (!is_alias(alias))
-      throw bad("--network-alias", alias, "not a host name").with_hint("letters, digits, - and . : at most 63");
+  NetworkAddress wanted;
+  wanted.address = r.ip;
+  wanted.address6 = r.ip6;
+  wanted.aliases = r.network_aliases;
+  validate_endpoint(wanted);
 }
 
 void check_network(const CreateRequest& r) {
@@ -345,6 +347,16 @@ void check_no_isolation(const CreateRequest& r) {
 }
 
 }  // namespace
+
+void validate_endpoint(const NetworkAddress& wanted) {
+  if (!wanted.address.empty() && !is_address(wanted.address, AF_INET))
+    throw bad("--ip", wanted.address, "not an IPv4 address").with_hint("for example --ip 10.5.0.9");
+  if (!wanted.address6.empty() && !is_address(wanted.address6, AF_INET6))
+    throw bad("--ip6", wanted.address6, "not an IPv6 address").with_hint("for example --ip6 fd00:5::9");
+  for (const auto& alias : wanted.aliases)
+    if (!is_alias(alias))
+      throw bad("--network-alias", alias, "not a host name").with_hint("letters, digits, - and . : at most 63");
+}
 
 void validate_limits(const Resources& r) { check_resources(r); }
 

@@ -70,6 +70,20 @@ def in_network(engine):
     engine.ok("run", "-d", "--name", "one", "--network", "mine", "small:1", "sleep", "100000")
 
 
+def with_two(engine):
+    in_network(engine)
+    engine.ok("network", "create", "other")
+
+
+def in_two(engine):
+    with_two(engine)
+    engine.ok("network", "connect", "other", "one")
+
+
+def connected(engine):
+    return set(engine.inspect("one")["NetworkSettings"]["Networks"])
+
+
 def settle(engine, wanted):
     """The state of `one` once it is one of `wanted` (what has been told to start or to end goes on after the kill)."""
     return engine.wait_for(f"state in {wanted}", lambda: (found := state(engine, "one")) in wanted and found, timeout=20)
@@ -108,6 +122,8 @@ SCENARIOS = {
     "network rm": Scenario(["network", "rm", "mine"], lambda e: either(networks(e), set(), {"mine"}), with_network),
     "network prune": Scenario(["network", "prune", "--force"], lambda e: either(networks(e), set(), {"mine"}), with_network),
     "create in a network": Scenario(["create", "--name", "one", "--network", "mine", "small:1", "true"], lambda e: either(names(e), {"one"}, set()), with_network),
+    "network connect": Scenario(["network", "connect", "other", "one"], lambda e: either(connected(e), {"mine", "other"}, {"mine"}), with_two, whole=False),
+    "network disconnect": Scenario(["network", "disconnect", "--force", "mine", "one"], lambda e: either(connected(e), {"other"}, {"mine", "other"}), in_two, whole=False),
     "rename in a network": Scenario(["rename", "one", "two"], lambda e: either(names(e), {"two"}, {"one"}), in_network),
     "system prune": Scenario(["system", "prune", "--all", "--volumes", "--force"],
                              lambda e: not names(e) and not references(e), exited),

@@ -450,6 +450,13 @@ def network_in_use(e):
     return ["network", "rm", "mine"], "inside"
 
 
+@provokes("E-NETWORK-MEMBER")
+def network_member(e):
+    e.ok("network", "create", "mine")
+    e.ok("create", "--name", "inside", "--network", "mine", "base", "true")
+    return ["network", "connect", "mine", "inside"], "inside"
+
+
 @provokes("E-ADDRESS-TAKEN")
 def address_taken(e):
     e.ok("network", "create", "--subnet", "10.77.0.0/24", "mine")

@@ -343,6 +343,118 @@ def test_leases_of_a_killed_create_are_free(engine):
     assert sorted(p.name for p in pathlib.Path(f"{engine.root}/networks").iterdir() if len(p.name) == 64) == [engine.ok("network", "ls", "-q", "--no-trunc", "--filter", "name=mine").out.strip()]
 
 
+# --- several networks
+
+def interfaces(engine, container):
+    """Name -> addresses of the container's interfaces, without loopback."""
+    found = {}
+    for line in engine.ok("exec", container, "ip", "-4", "-o", "address").lines:
+        _, name, _, address = line.split()[:4]
+        if name != "lo":
+            found[name] = address.split("/")[0]
+    return found
+
+
+def test_several_networks_from_the_beginning(engine):
+    for name in ("front", "back"):
+        engine.ok("network", "create", name)
+    serve(engine, "web", network="front")
+    serve(engine, "db", network="back")
+    engine.ok("run", "-d", "--name", "app", "--network", "front", "--network", "back", "base", "sleep", "1000")
+    both = engine.inspect("app")["NetworkSettings"]["Networks"]
+    assert interfaces(engine, "app") == {"eth0": both["front"]["IPAddress"], "eth1": both["back"]["IPAddress"]}
+    assert ask(engine, "app", "web") == "hellofrom web\n" and ask(engine, "app", "db") == "hellofrom db\n"
+    assert found(engine, "db", "app") == {both["back"]["IPAddress"]} and found(engine, "web", "app") == {both["front"]["IPAddress"]}
+    assert found(engine, "web", "db") == set()
+    engine.fails("network", "rm", "front", match="app")
+    engine.ok("restart", "-t", "0", "app")
+    assert engine.inspect("app")["NetworkSettings"]["Networks"] == both
+    for second in ("bridge", "none", "host", "container:web"):
+        engine.fails("create", "--network", "front", "--network", second, "base", "true", match="E-OPTION-CONFLICT")
+
+
+def test_connect_and_disconnect_a_running_container(engine):
+    engine.ok("network", "create", "--subnet", SUBNET, "mine")
+    serve(engine, "db")
+    serve(engine, "app", network="bridge")
+    assert found(engine, "app", "db") == set()
+    engine.ok("network", "connect", "--ip", "10.77.0.9", "--alias", "front", "mine", "app")
+    assert set(interfaces(engine, "app")) == {"eth0", "eth1"} and interfaces(engine, "app")["eth1"] == "10.77.0.9"
+    assert ask(engine, "app", "db") == "hellofrom db\n", "the names are there at once"
+    assert ask(engine, "db", "front") == "hellofrom app\n"
+    assert place(engine, "app")["Aliases"] == ["front"] and place(engine, "app", "bridge")["IPAddress"]
+    engine.fails("network", "connect", "mine", "app", match="E-NETWORK-MEMBER")
+    engine.ok("restart", "-t", "0", "app")
+    assert interfaces(engine, "app")["eth1"] == "10.77.0.9"
+    serving = lambda: ":0050 " in engine.ok("exec", "app", "cat", "/proc/net/tcp", "/proc/net/tcp6").out
+    engine.wait_for("the server", serving)
+    assert ask(engine, "db", "app") == "hellofrom app\n"
+    # Out of the first one, and out of the second.
+    engine.ok("network", "disconnect", "bridge", "app")
+    assert interfaces(engine, "app") == {"eth1": "10.77.0.9"} and list(engine.inspect("app")["NetworkSettings"]["Networks"]) == ["mine"]
+    assert "via 10.77.0.1" in engine.ok("exec", "app", "ip", "route").out, "the way out is the other network's"
+    engine.fails("network", "disconnect", "mine", "app", match="is the only one")
+    engine.ok("network", "create", "other")
+    engine.ok("network", "connect", "other", "app")
+    assert interfaces(engine, "app")["eth0"] == place(engine, "app", "other")["IPAddress"]
+    engine.ok("network", "disconnect", "mine", "app")
+    assert found(engine, "db", "app") == set() and found(engine, "app", "db") == set()
+    engine.ok("network", "disconnect", "--force", "mine", "app")
+    engine.fails("network", "disconnect", "mine", "app", match="E-NETWORK-MEMBER")
+    engine.ok("restart", "-t", "0", "app")
+    assert list(engine.inspect("app")["NetworkSettings"]["Networks"]) == ["other"]
+    engine.ok("create", "--name", "next", "--network", "mine", "--ip", "10.77.0.9", "base", "true")
+
+
+def test_connect_a_stopped_container(engine):
+    for name in ("mine", "other"):
+        engine.ok("network", "create", name)
+    engine.ok("create", "--name", "app", "--network", "mine", "base", "sleep", "1000")
+    engine.ok("network", "connect", "other", "app")
+    assert set(engine.inspect("app")["NetworkSettings"]["Networks"]) == {"mine", "other"}
+    engine.ok("start", "app")
+    assert set(interfaces(engine, "app")) == {"eth0", "eth1"}
+    engine.ok("stop", "-t", "0", "app")
+    engine.ok("network", "disconnect", "mine", "app")
+    engine.ok("network", "rm", "mine")
+    engine.ok("start", "app")
+    assert interfaces(engine, "app") == {"eth0": place(engine, "app", "other")["IPAddress"]}
+
+
+def test_who_cannot_be_connected(engine):
+    engine.ok("network", "create", "mine")
+    for mode in ("none", "host"):
+        engine.ok("create", "--name", mode, "--network", mode, "base", "true")
+        engine.fails("network", "connect", "mine", mode, match="E-OPTION-CONFLICT")
+    engine.ok("create", "--name", "one", "--network", "mine", "base", "true")
+    engine.fails("network", "connect", "bridge", "one", match="E-NETWORK-BUILT-IN")
+    engine.fails("network", "connect", "mime", "one", match="did you mean \"mine\"")
+    engine.fails("network", "connect", "mine", "onne", match="E-CONTAINER-NOT-FOUND")
+    engine.ok("network", "create", "other")
+    engine.fails("network", "connect", "--ip", "x", "other", "one", match="not an IPv4 address")
+    engine.fails("network", "connect", "--alias", "a b", "other", "one", match="not a host name")
+    assert list(engine.inspect("one")["NetworkSettings"]["Networks"]) == ["mine"]
+
+
+def test_published_ports_hold_their_network(engine):
+    for name in ("mine", "other"):
+        engine.ok("network", "create", name)
+    serve(engine, "web", "-p", "80")
+    engine.ok("network", "connect", "other", "web")
+    engine.fails("network", "disconnect", "mine", "web", match="published ports")
+    engine.ok("network", "disconnect", "other", "web")
+    engine.ok("network", "connect", "other", "web")
+    engine.ok("stop", "-t", "0", "web")
+    engine.ok("network", "disconnect", "mine", "web")
+    engine.ok("start", "web")
+    engine.wait_for("the server", lambda: ":0050 " in engine.ok("exec", "web", "cat", "/proc/net/tcp", "/proc/net/tcp6").out)
+    port = int(engine.ok("port", "web", "80").lines[0].split(":")[1])
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as sock:
+        sock.sendall(b"hi")
+        sock.shutdown(socket.SHUT_WR)
+        assert sock.makefile().read() == "hifrom web\n"
+
+
 @pytest.fixture
 def parent():
     """An interface of the host for macvlan, and the other end of it."""

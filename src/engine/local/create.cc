@@ -82,6 +82,7 @@ ContainerConfig LocalEngine::settle_config(const CreateRequest& request, const i
   // By its name from now on: it may have been written as the beginning of an id.
   if (Networks::is_one(request.network) && request.network != "bridge")
     c.request.network = networks_.store().find(request.network).name;
+  for (auto& other : c.request.more_networks) other = networks_.store().find(other).name;
   c.image_id = image.id;
   c.image_name = request.image;
   c.args = settle_args(request, image.config);

@@ -106,6 +106,8 @@ class LocalEngine : public Engine {
   std::vector<Network> list_networks(const std::map<std::string, std::vector<std::string>>& filters) override;
   Network inspect_network(const std::string& network) override;
   void remove_network(const std::string& network, bool force) override;
+  void connect_network(const std::string& network, const std::string& container, const NetworkAddress& wanted) override;
+  void disconnect_network(const std::string& network, const std::string& container, bool force) override;
   PruneResult prune_networks(const std::map<std::string, std::vector<std::string>>& filters, bool dry_run) override;
 
   EngineInfo info() override;
@@ -249,6 +251,10 @@ class LocalEngine : public Engine {
   std::vector<std::string> users_of_volume(const std::string& name);
   void drop_volume(const std::string& name);
   void mark_volumes_used(const ContainerConfig& config);
+
+  // network_connect.cc
+  Fd network_space(const Locked& c);
+  void refresh_network_files(const ContainerConfig& config);
 
   // network_verbs.cc
   void settle_members(const std::string& network_id);

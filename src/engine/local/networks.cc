@@ -127,45 +127,80 @@ std::vector<std::string> Networks::host_addresses(const std::string& network) {
   return gateways_of(config);
 }
 
+void Networks::enter(const Network& network, const std::string& container, const NetworkAddress& wanted) {
+  Member member;
+  for (const auto& text : {wanted.address, wanted.address6})
+    if (auto address = network::Address::parse(text)) member.addresses.push_back(*address);
+  member.mac = network::MacAddress::parse(wanted.mac);
+  member.aliases = wanted.aliases;
+  for (const auto& a : member.addresses) check_wanted(network, a);
+  store_.enter(network, container, member);
+}
+
 void Networks::enter(const ContainerConfig& config) {
   const CreateRequest& r = config.request;
-  if (!is_one(r.network) || r.network == "bridge") return;
-  Member wanted;
-  for (const auto& text : {r.ip, r.ip6})
-    if (auto address = network::Address::parse(text)) wanted.addresses.push_back(*address);
-  wanted.mac = network::MacAddress::parse(r.mac);
+  if (!is_one(r.network)) return;
+  NetworkAddress wanted;
+  wanted.address = r.ip;
+  wanted.address6 = r.ip6;
+  wanted.mac = r.mac;
   wanted.aliases = r.network_aliases;
-  Network network = store_.find(r.network);
-  for (const auto& a : wanted.addresses) check_wanted(network, a);
-  store_.enter(network, config.id, wanted);
+  if (r.network != "bridge") enter(store_.find(r.network), config.id, wanted);
+  for (const auto& other : r.more_networks)
+    if (other != r.network) enter(store_.find(other), config.id, {});
+}
+
+Networks::Place Networks::take_place(const NetworkConfig& network, const std::string& container, unsigned number) {
+  Leases leases = store_.leases(network.id);
+  network::Endpoint e;
+  e.network_id = network.id;
+  e.addresses = leases.take(network, container);
+  Member member = leases.member(container).value_or(Member{});
+  e.mac = member.mac;
+  e.aliases = member.aliases;
+  e.interface = fmt::format("eth{}", number);
+  return {network, std::move(e)};
 }
 
 /// What it has in each of its networks, the one of --network first.
 std::vector<Networks::Place> Networks::take_places(const ContainerConfig& config) {
   const std::string& main = config.request.network;
   std::vector<Place> places;
-  auto add = [&](NetworkConfig network, std::optional<network::MacAddress> mac) {
-    Leases leases = store_.leases(network.id);
-    network::Endpoint e;
-    e.network_id = network.id;
-    e.addresses = leases.take(network, config.id);
-    Member member = leases.member(config.id).value_or(Member{});
-    e.mac = mac ? mac : member.mac;
-    e.aliases = member.aliases;
-    e.interface = fmt::format("eth{}", places.size());
-    places.push_back({std::move(network), std::move(e)});
-  };
   std::string first;
   if (main == "bridge") {
-    add(store_.usable_bridge(), network::MacAddress::parse(config.request.mac));
+    places.push_back(take_place(store_.usable_bridge(), config.id, 0));
+    places.back().endpoint.mac = network::MacAddress::parse(config.request.mac);
   } else {
     Network network = store_.find(main);
     first = network.id;
-    add(store_.usable(network, config.id), {});
+    places.push_back(take_place(store_.usable(network, config.id), config.id, 0));
   }
-  for (const auto& id : store_.networks_of(config.id))
-    if (auto n = id == first ? std::nullopt : store_.read(id)) add(store_.usable(*n, config.id), {});
+  for (const auto& id : store_.networks_of(config.id)) {
+    auto network = id == first ? std::nullopt : store_.read(id);
+    if (!network) continue;
+    places.push_back(take_place(store_.usable(*network, config.id), config.id, static_cast<unsigned>(places.size())));
+  }
   return places;
+}
+
+/// The resolver is that of the first network with names, which answers for the others too.
+void Networks::describe(Joined& joined, const std::vector<Place>& places, const ContainerConfig& config) const {
+  const Place* resolving = nullptr;
+  for (const auto& place : places) {
+    for (const auto& a : place.endpoint.addresses) joined.view.addresses.push_back(a.text());
+    bool better = resolving == nullptr || (has_names(place.network) && !has_names(resolving->network));
+    if (better) resolving = &place;
+  }
+  if (resolving == nullptr) return;
+  joined.view.host_addresses = gateways_of(resolving->network);
+  joined.view.resolver = has_names(resolving->network);
+  joined.resolver_network = resolving->network;
+  joined.names = names_line(*resolving, config);
+}
+
+void Networks::add_name(const Place& place, const ContainerConfig& config) {
+  if (!has_names(place.network)) return;
+  names(place.network.id).add(place.network, names_line(place, config), [&] { return lines_of_others(place.network); });
 }
 
 Networks::Joined Networks::join(const ContainerConfig& config) {
@@ -174,26 +209,59 @@ Networks::Joined Networks::join(const ContainerConfig& config) {
   plan.container_id = config.id;
   plan.ports = ports_of(config);
   std::vector<NetworkConfig> networks;
-  const Place* resolving = nullptr;
-  Joined joined;
   for (const auto& place : places) {
     plan.endpoints.push_back(place.endpoint);
     networks.push_back(place.network);
-    for (const auto& a : place.endpoint.addresses) joined.view.addresses.push_back(a.text());
-    if (resolving == nullptr || (resolving->network.default_bridge && has_names(place.network))) resolving = &place;
   }
+  Joined joined;
   joined.space = network::NetworkStack::create_namespace();
   joined.attached = stack().attach(joined.space, plan, networks);
-  for (const auto& place : places)
-    if (has_names(place.network))
-      names(place.network.id).add(place.network, names_line(place, config), [&] {
-        return lines_of_others(place.network);
-      });
-  joined.view.host_addresses = gateways_of(resolving->network);
-  joined.view.resolver = has_names(resolving->network);
-  joined.resolver_network = resolving->network;
-  joined.names = names_line(*resolving, config);
+  for (const auto& place : places) add_name(place, config);
+  describe(joined, places, config);
   return joined;
+}
+
+Networks::Joined Networks::present(const ContainerConfig& config) {
+  Joined joined;
+  auto now = attachment(config.id);
+  if (!now) return joined;
+  std::vector<Place> places;
+  for (const auto& e : now->plan.endpoints)
+    if (const NetworkConfig* n = network::find_network(now->networks, e.network_id)) places.push_back({*n, e});
+  describe(joined, places, config);
+  return joined;
+}
+
+void Networks::connect(const Fd& space, const ContainerConfig& config, const Network& network) {
+  unsigned number = 0;
+  if (auto now = attachment(config.id)) {
+    auto taken = [&](unsigned n) {
+      return std::any_of(now->plan.endpoints.begin(), now->plan.endpoints.end(),
+                         [&](const network::Endpoint& e) { return e.interface == fmt::format("eth{}", n); });
+    };
+    while (taken(number)) ++number;
+  }
+  Place place = take_place(store_.usable(network, config.id), config.id, number);
+  stack().connect(space, config.id, place.endpoint, place.network);
+  add_name(place, config);
+}
+
+void Networks::disconnect(const Fd& space, const std::string& container, const std::string& network_id) {
+  names(network_id).remove(container);
+  stack().disconnect(space, container, network_id);
+}
+
+bool Networks::is_attached(const std::string& container, const std::string& network_id) {
+  auto now = attachment(container);
+  return now && std::any_of(now->plan.endpoints.begin(), now->plan.endpoints.end(),
+                            [&](const network::Endpoint& e) { return e.network_id == network_id; });
+}
+
+bool Networks::publishes_in(const std::string& container, const std::string& network_id) {
+  auto now = attachment(container);
+  if (!now || now->plan.ports.empty()) return false;
+  const network::Endpoint* leader = network::leading_endpoint(now->plan, now->networks);
+  return leader != nullptr && leader->network_id == network_id;
 }
 
 /// Nobody has a name in the default network, but its resolver lives as long as somebody is in it.

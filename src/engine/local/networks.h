@@ -37,6 +37,13 @@ class Networks {
 
   /// A new container's place in its network, with the addresses that it asks for. Undone by forget().
   void enter(const ContainerConfig& config);
+  void enter(const Network& network, const std::string& container, const NetworkAddress& wanted);
+  /// Of a running container, whose network namespace `space` is.
+  void connect(const Fd& space, const ContainerConfig& config, const Network& network);
+  void disconnect(const Fd& space, const std::string& container, const std::string& network_id);
+  bool is_attached(const std::string& container, const std::string& network_id);
+  /// Are its published ports in this network?
+  bool publishes_in(const std::string& container, const std::string& network_id);
 
   /// A container on its way: its namespace, with everything in it.
   struct Joined {
@@ -47,6 +54,8 @@ class Networks {
     dns::Endpoint names;                      // its line there
   };
   Joined join(const ContainerConfig& config);
+  /// What join() would tell of one that runs.
+  Joined present(const ContainerConfig& config);
   /// After write_network_files() said that one is needed.
   void ensure_resolver(const Joined& joined);
   /// The container runs no more. Cheap when it has no network.
@@ -73,7 +82,10 @@ class Networks {
     network::Endpoint endpoint;
   };
   network::NetworkStack& stack();
+  Place take_place(const network::NetworkConfig& network, const std::string& container, unsigned number);
   std::vector<Place> take_places(const ContainerConfig& config);
+  void describe(Joined& joined, const std::vector<Place>& places, const ContainerConfig& config) const;
+  void add_name(const Place& place, const ContainerConfig& config);
   NetworkNames names(const std::string& network_id) const { return NetworkNames(run_dir() + "/" + network_id); }
   dns::Endpoint names_line(const Place& place, const ContainerConfig& config) const;
   std::vector<dns::Endpoint> lines_of_others(const network::NetworkConfig& network);

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+// network connect, disconnect. A container's first network stands in its record (CreateRequest::network); in which
+// others it is, their folders say (leases.h).
+#include <algorithm>
+
+#include "base/strings.h"
+#include "engine/local/local.h"
+#include "engine/local/records.h"
+#include "engine/local/running.h"
+#include "engine/options.h"
+#include "linux/net_namespace.h"
+#include "state/container_config.h"
+
+namespace servin::engine {
+namespace {
+
+Error no_own_network(const std::string& name, const std::string& mode) {
+  return error(ErrorCode::conflict, "container {} has --network {}: it can be in no other network", name, mode)
+      .with_id("E-OPTION-CONFLICT")
+      .with_hint("make it with --network NAME");
+}
+
+Error membership(const std::string& what, const std::string& hint) {
+  return error(ErrorCode::conflict, "{}", what).with_id("E-NETWORK-MEMBER").with_hint(hint);
+}
+
+bool has(const std::vector<std::string>& list, const std::string& item) {
+  return std::find(list.begin(), list.end(), item) != list.end();
+}
+
+}  // namespace
+
+Fd LocalEngine::network_space(const Locked& c) {
+  auto process = running_process(c.row.id, "network of");
+  return kernel::open_net_namespace(fmt::format("/proc/{}/ns/net", process.pid));
+}
+
+/// hosts and resolv.conf as a start would make them now.
+void LocalEngine::refresh_network_files(const ContainerConfig& config) {
+  Networks::Joined now = networks_.present(config);
+  if (write_network_files(config, paths_.container(config.id), "", now.view)) networks_.ensure_resolver(now);
+}
+
+void LocalEngine::connect_network(const std::string& text, const std::string& container, const NetworkAddress& wanted) {
+  validate_endpoint(wanted);
+  Locked c = lock_and_settle(container);
+  const ContainerConfig& config = c.container.config;
+  Network network = networks_.store().find(text);
+  if (!Networks::is_one(config.request.network)) throw no_own_network(c.row.name, config.request.network);
+  if (network.built_in)
+    throw error(ErrorCode::conflict, "network {} is given to a container when it is made", network.name)
+        .with_id("E-NETWORK-BUILT-IN")
+        .with_hint("servin run --network " + network.name);
+  bool up = is_up(c.container.state.status);
+  bool member = has(networks_.store().networks_of(c.row.id), network.id);
+  // A command that was killed in the middle has left it half connected: it goes on.
+  if (member && !(up && !networks_.is_attached(c.row.id, network.id)))
+    throw membership(fmt::format("container {} is in network {} already", c.row.name, network.name),
+                     "servin network inspect " + network.name);
+  if (!member) networks_.enter(network, c.row.id, wanted);
+  if (up) {
+    Rollback undo;
+    undo.add([&] { networks_.store().leases(network.id).release(c.row.id); });
+    networks_.connect(network_space(c), config, network);
+    undo.commit();
+    refresh_network_files(config);
+  }
+  emit("network", "connect", network.id, {{"container", c.row.id}, {"name", network.name}, {"type", network.driver}});
+}
+
+void LocalEngine::disconnect_network(const std::string& text, const std::string& container, bool force) {
+  Locked c = lock_and_settle(container);
+  ContainerConfig config = c.container.config;
+  Network network = networks_.store().find(text);
+  auto ids = networks_.store().networks_of(c.row.id);
+  bool first = config.request.network == network.name;
+  if (!first && !has(ids, network.id)) {
+    if (force) return;
+    throw membership(fmt::format("container {} is not in network {}", c.row.name, network.name),
+                     "servin inspect -f '{{json .NetworkSettings.Networks}}' " + c.row.name);
+  }
+  std::erase(ids, network.id);
+  if (ids.empty() && (first || config.request.network != "bridge"))
+    throw membership(fmt::format("network {} is the only one of container {}", network.name, c.row.name),
+                     "connect it to another one first: servin network connect NETWORK " + c.row.name);
+  bool up = is_up(c.container.state.status);
+  if (up && networks_.publishes_in(c.row.id, network.id))
+    throw membership(fmt::format("container {} has its published ports in network {}", c.row.name, network.name),
+                     "stop it first: servin stop " + c.row.name);
+  if (first) {
+    // What it asked for was meant for that one; what it has in the next one stands there.
+    auto next = networks_.store().read(ids.front());
+    config.request.network = next ? next->name : "bridge";
+    config.request.ip = config.request.ip6 = config.request.mac = "";
+    config.request.network_aliases.clear();
+    state::set_container_config(paths_, c.row.id, to_json(config));
+  }
+  if (up) networks_.disconnect(network_space(c), c.row.id, network.id);
+  networks_.store().leases(network.id).release(c.row.id);
+  if (up) refresh_network_files(config);
+  emit("network", "disconnect", network.id,
+       {{"container", c.row.id}, {"name", network.name}, {"type", network.driver}});
+}
+
+}  // namespace servin::engine
