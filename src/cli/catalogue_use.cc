@@ -84,8 +84,8 @@ constexpr auto entries = std::to_array<CatalogueEntry>({
      "Load the module, where there is one.", "modprobe sctp"},
     {"E-SUBNET-USED", "the host uses the network's addresses",
      "A link or route of the host (a VPN, another engine) or another network overlaps the subnet of a network: the one "
-     "that is to be made, or one whose containers have addresses in it. Subnets of the engine's choice step aside only "
-     "while nobody is in the network.",
+     "that is to be made, or one whose containers have addresses in it. A subnet of the engine's choice steps aside "
+     "while no other container is in the network; that of the default network while none runs in it.",
      "Choose another subnet, take the host's route away, or remove these containers.",
      "ip route; servin network ls --format '{{.Name}} {{.Subnets}}'"},
     {"E-SUBNET-FULL", "there is no free address",

@@ -429,12 +429,8 @@ def port_not_published(e):
 
 @provokes("E-SUBNET-USED")
 def subnet_used(e):
-    e.ok("run", "--name", "stopped", "--network", "bridge", "base", "true")
-    e.wait_for("the bridge to go", lambda: not e.leftovers())
-    subnet = pathlib.Path(f"{e.root}/networks/bridge").read_text().strip()
-    script = 'ip link set lo up && ip address add "$0" dev lo && exec "$@"'
-    argv = ["unshare", "-n", "sh", "-c", script, subnet, *e.argv("run", "--rm", "--network", "bridge", "base", "true")]
-    return e.run(argv=argv), subnet
+    e.ok("network", "create", "--subnet", "10.77.0.0/24", "mine")
+    return ["network", "create", "--subnet", "10.77.0.128/25", "other"], "10.77.0.128/25"
 
 
 @provokes("E-NETWORK-EXISTS")

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bridge networks and published ports, from everywhere that a program may call from."""
 import ctypes
+import ipaddress
 import os
+import pathlib
 import re
 import signal
 import socket
@@ -95,7 +97,7 @@ def address_of(engine, name):
 def test_a_container_has_a_network(engine):
     result = engine.ok("run", "--rm", "--network", "bridge", "base", "sh", "-c",
                        "ip -4 address show dev eth0; ip route; cat /etc/hosts; cat /sys/class/net/lo/operstate")
-    assert re.search(r"inet 10\.\d+\.0\.\d+/16", result.out), result.out
+    assert re.search(r"inet 10\.\d+\.\d+\.\d+/20", result.out), result.out
     assert "default via 10." in result.out
     assert "host.containers.internal" in result.out
 
@@ -294,3 +296,14 @@ def test_the_default_network_steps_aside(engine):
     out = engine.run(argv=argv).out
     address = re.search(r"inet 10\.(\d+)\.", out)
     assert address and 216 <= int(address[1]) <= 223, out
+
+
+def test_it_steps_aside_for_stopped_containers_too(engine):
+    """Two engines whose containers do not run at the same time may have chosen the same subnet."""
+    engine.ok("run", "--name", "one", "base", "ip", "-4", "-o", "address", "show", "dev", "eth0")
+    engine.wait_for("the bridge to go", lambda: not engine.leftovers())
+    subnet = pathlib.Path(f"{engine.root}/networks/bridge").read_text().strip()
+    script = 'ip link set lo up && ip address add "$0" dev lo && exec "$@"'
+    result = engine.run(argv=["unshare", "-n", "sh", "-c", script, subnet, *engine.argv("start", "-a", "one")])
+    other = re.search(r"inet (10\.\d+\.\d+\.\d+)/20", result.out)
+    assert result.code == 0 and other and ipaddress.ip_address(other[1]) not in ipaddress.ip_network(subnet), str(result)

@@ -9,7 +9,6 @@
 #include "base/error.h"
 #include "base/id.h"
 #include "base/strings.h"
-#include "os/file.h"
 
 namespace servin::engine {
 
@@ -66,34 +65,40 @@ std::vector<std::string> Leases::members() const {
   return ids;
 }
 
-bool Leases::empty() const { return list_dir(dir_ + "/addresses").empty(); }
-
-std::string Leases::claim(const Address& address, const std::string& container) {
+bool Leases::add(const Address& address, const std::string& container) {
   std::string temp = fmt::format("{}/.{}", dir_, hex(random_bytes(8)));
   write_file(temp, container);
   int made = ::link(temp.c_str(), file(address).c_str());
   int err = errno;
   ::unlink(temp.c_str());
-  if (made == 0) return "";
-  if (err != EEXIST) throw errno_error(err, "lease " + address.text());
-  std::string holder(trim(read_file(file(address)).value_or("")));
-  if (holder == container) return "";
-  if (holder.empty()) return "another command";
-  if (auto name = name_of_(holder)) return "container " + *name;
-  // Left by a container that was removed in the middle. Two who see that at once: the loser sees the winner's file.
-  ::unlink(file(address).c_str());
-  return claim(address, container);
+  if (made != 0 && err != EEXIST) throw errno_error(err, "lease " + address.text());
+  return made == 0;
+}
+
+FileLock Leases::lock() const { return FileLock::acquire(dir_ + "/lock", "the addresses of a network", lock_patience); }
+
+std::string Leases::claim(const Address& address, const std::string& container) {
+  if (add(address, container)) return "";
+  // Who takes over or gives up is alone: two who find the same address left behind must not both have it.
+  FileLock held = lock();
+  auto holder = read_file(file(address));
+  if (!holder) return add(address, container) ? "" : "another command";
+  if (trim(*holder) == container) return "";
+  if (auto name = name_of_(std::string(trim(*holder)))) return "container " + *name;
+  write_file(file(address), container);
+  return "";
 }
 
 Address Leases::take_one(const NetworkConfig& network, const SubnetConfig& s, const std::string& container) {
   Subnet from = s.ip_range.value_or(s.subnet);
   std::set<std::string> taken;
   for (auto& name : list_dir(dir_ + "/addresses")) taken.insert(std::move(name));
-  for (std::uint64_t n = 0; auto a = from.nth(n); ++n) {
-    if (!may_be_leased(s, *a)) continue;
-    if (taken.count(a->text()) > 0 && name_of_(std::string(trim(read_file(file(*a)).value_or(""))))) continue;
-    if (claim(*a, container).empty()) return *a;
-  }
+  // Whose the taken ones are is looked at only when there is no other: with many containers that is a long list.
+  for (bool free_ones : {true, false})
+    for (std::uint64_t n = 0; auto a = from.nth(n); ++n) {
+      bool is_free = taken.count(a->text()) == 0;
+      if (is_free == free_ones && may_be_leased(s, *a) && claim(*a, container).empty()) return *a;
+    }
   throw error(ErrorCode::resource_exhausted, "network {} has no free address in {}", network.name, from.text())
       .with_id("E-SUBNET-FULL")
       .with_hint("remove containers that you do not need, or make a network with a larger --subnet");
@@ -155,6 +160,7 @@ void Leases::enter(const NetworkConfig& network, const std::string& container, c
 }
 
 void Leases::give_up(const Address& address, const std::string& container) {
+  FileLock held = lock();
   if (trim(read_file(file(address)).value_or("")) == container) ::unlink(file(address).c_str());
 }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who is in one network and which addresses are whose, as files, so that two commands never hand out the same:
 // ROOT/networks/ID/addresses/ADDRESS holds the container's id, containers/ID what it has there. A container keeps its
-// lease until it is removed. The file of an address appears by link(2): who makes it has it.
+// lease until it is removed. The file of an address appears by link(2): who makes it has it; it is replaced and removed
+// under ROOT/networks/ID/lock.
 #pragma once
 
 #include <functional>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "network/network.h"
+#include "os/file.h"
 
 namespace servin::engine {
 
@@ -42,9 +44,10 @@ class Leases {
   std::optional<Member> member(const std::string& container) const;
   /// Containers that exist.
   std::vector<std::string> members() const;
-  bool empty() const;
 
  private:
+  FileLock lock() const;
+  bool add(const network::Address& address, const std::string& container);
   /// "" = it is ours now; else who has it.
   std::string claim(const network::Address& address, const std::string& container);
   void claim_wanted(const network::NetworkConfig& network, const network::Address& address,

@@ -84,7 +84,9 @@ TEST_F(LeasesTest, NameWhoHasAnAddress) {
 TEST_F(LeasesTest, OfContainersThatAreGoneAreFree) {
   leases().enter(network_, gone, {{*Address::parse("10.5.0.2")}, {}, {}});
   EXPECT_TRUE(leases().members().empty());
-  EXPECT_EQ(leases().take(network_, one)[0].text(), "10.5.0.2");
+  // When there is no other: nobody looks at each of them before.
+  for (const char* next : {"10.5.0.3", "10.5.0.4", "10.5.0.5", "10.5.0.6", "10.5.0.2"})
+    EXPECT_EQ(leases().take(network_, std::string(64, next[7]))[0].text(), next);
 }
 
 TEST_F(LeasesTest, MoveWithTheSubnet) {

@@ -19,8 +19,7 @@ using network::Subnet;
 namespace {
 
 constexpr const char* pool_range = "10.208.0.0/12";
-constexpr unsigned default_prefix = 16;
-constexpr unsigned user_prefix = 20;
+constexpr unsigned pool_prefix = 20;  // 4,093 containers, 256 networks
 constexpr unsigned user_prefix6 = 64;
 
 Error bad(std::string_view option, std::string_view value, std::string_view why) {
@@ -197,12 +196,12 @@ NetworkConfig network_config(const Network& network) {
   return n;
 }
 
-SubnetPool default_pool(const std::string& tag) { return {pool_range, default_prefix, std::stoull(tag, nullptr, 16)}; }
+SubnetPool default_pool(const std::string& tag) { return {pool_range, pool_prefix, std::stoull(tag, nullptr, 16)}; }
 
 SubnetPool user_pool(const std::string& tag, const std::string& network_id, bool v6) {
   std::string digest = sha256_hex("subnet " + tag + " " + network_id);
   std::uint64_t start = std::stoull(digest.substr(0, 8), nullptr, 16);
-  if (!v6) return {pool_range, user_prefix, start};
+  if (!v6) return {pool_range, pool_prefix, start};
   // RFC 4193: a prefix of 40 random bits, and networks in it.
   std::string range = fmt::format("fd{}:{}:{}::/48", digest.substr(8, 2), digest.substr(10, 4), digest.substr(14, 4));
   return {range, user_prefix6, start};

@@ -177,18 +177,11 @@ NetworkConfig NetworkStore::default_bridge() {
 }
 
 /// The host may have taken to using the subnet elsewhere (a VPN, another engine). Nobody is in the network at the
-/// moment; without stopped containers that have an address in it, it can become another one.
+/// moment, so it becomes another one; stopped containers get their new address when they start.
 NetworkConfig NetworkStore::usable_bridge() {
   NetworkConfig n = default_bridge();
   if (network::Links::index_of(network::LinkNames(paths_.tag).bridge(n)) != 0) return n;
-  auto used = network::used_subnets();
-  const Subnet* taken = overlapping(used, n.subnets[0].subnet);
-  if (taken == nullptr) return n;
-  if (!leases(n.id).empty())
-    throw subnet_used(
-        fmt::format("the host uses {}, where the default network {} was", taken->text(), n.subnets[0].subnet.text()),
-        "ip route shows by whom; without containers in the network it steps aside: servin container "
-        "prune");
+  if (overlapping(network::used_subnets(), n.subnets[0].subnet) == nullptr) return n;
   {
     FileLock held = lock();
     if (stored_bridge() == n.subnets[0].subnet) ::unlink((dir() + "/bridge").c_str());
