@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// network create, ls, inspect, rm, prune, connect, disconnect.
+// network create, ls, inspect, rm, prune, connect, disconnect, reload.
 #include <algorithm>
 #include <array>
 
@@ -97,6 +97,11 @@ int disconnect_handler(Context& context, const Parsed& parsed) {
   return 0;
 }
 
+int reload_handler(Context& context, const Parsed&) {
+  context.engine().reload_networks();
+  return 0;
+}
+
 int prune_handler(Context& context, const Parsed& parsed) {
   return prune(context, parsed, "all networks that no container is in", {prune_networks});
 }
@@ -139,6 +144,8 @@ constexpr auto inspect_examples =
     std::to_array<Example>({{"network inspect mine", ""},
                             {"network inspect -f '{{range .IPAM.Config}}{{.Subnet}}{{end}}' mine", "one field"}});
 constexpr auto rm_examples = std::to_array<Example>({{"network rm mine", ""}});
+constexpr auto reload_examples =
+    std::to_array<Example>({{"network reload", "after nft flush ruleset, or a firewall that was started again"}});
 constexpr auto prune_examples = std::to_array<Example>({{"network prune --dry-run", "what would go"}});
 
 const CommandSpec table[] = {
@@ -208,6 +215,14 @@ const CommandSpec table[] = {
      .one_target = true,
      .examples = disconnect_examples,
      .handler = disconnect_handler},
+    {.name = "network reload",
+     .group = group::networks,
+     .summary = "make the networks of running containers anew in the kernel",
+     .text = "Bridges, links that somebody took off them, and packet rules; also what lets packets through other "
+             "programs' rules. The next start of a container in a network does the same.",
+     .max_args = 0,
+     .examples = reload_examples,
+     .handler = reload_handler},
     {.name = "network prune",
      .group = group::engine,
      .summary = "remove networks that no container is in",

@@ -197,6 +197,7 @@ class FakeEngine : public engine::Engine {
     inspect_network(name);
   }
   void disconnect_network(const std::string& name, const std::string&, bool) override { inspect_network(name); }
+  void reload_networks() override {}
   engine::PruneResult prune_networks(const std::map<std::string, std::vector<std::string>>&, bool) override {
     return {};
   }

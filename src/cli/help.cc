@@ -79,7 +79,7 @@ Images:     image ls, pull, push, load, import, save, tag, rm, inspect, history,
             prune, template ls, template create; login logout search
             short: images pull push load import save tag rmi history
 Volumes:    volume create, ls, inspect, rm, prune
-Networks:   network create, ls, inspect, rm, prune, connect, disconnect
+Networks:   network create, ls, inspect, rm, prune, connect, disconnect, reload
 Engine:     info version events, system df, doctor, migrate, start-enabled,
             prune, container prune, generate systemd
 Help:       help [COMMAND|CODE], help --codes, help --man DIR, completion SHELL

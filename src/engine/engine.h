@@ -177,6 +177,9 @@ class Engine {
                                const NetworkAddress& wanted) = 0;
   /// `force`: no error when it is not in it.
   virtual void disconnect_network(const std::string& network, const std::string& container, bool force) = 0;
+  /// Links, addresses and packet rules of the networks in use, made anew in the kernel: after somebody flushed or
+  /// deleted them.
+  virtual void reload_networks() = 0;
   virtual PruneResult prune_networks(const std::map<std::string, std::vector<std::string>>& filters, bool dry_run) = 0;
 
   // The engine itself

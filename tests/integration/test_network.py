@@ -224,6 +224,27 @@ def test_after_a_flushed_ruleset(engine, machine):
         assert inside(machine, lambda: ask("198.51.100.1", p)) == f"hellofrom {name}\n"
 
 
+def test_reload(engine, machine):
+    engine.ok("network", "reload")  # nobody runs: nothing is made
+    assert not any(engine.tag in name for name in netfilter.tables())
+    port = free_port()
+    serve(engine, "web", "-p", f"{port}:80")
+    address = address_of(engine, "web")
+    netfilter.flush_ruleset()
+    bridge = next(line.split(": ")[1] for line in links(engine) if "network" in line)
+    subprocess.run(["ip", "link", "del", bridge], check=True)
+    assert refused(address, 80)
+    engine.ok("network", "reload")
+    assert ask(address, 80) == "hellofrom web\n", "the bridge and what was at it"
+    assert inside(machine, lambda: ask("198.51.100.1", port)) == "hellofrom web\n"
+    assert any(name == f"servin-{engine.tag}" for name in netfilter.tables())
+
+
+def links(engine):
+    shown = subprocess.run(["ip", "-o", "link"], capture_output=True, text=True, check=True).stdout
+    return [line for line in shown.splitlines() if f"servin {engine.tag} " in line]
+
+
 def test_the_address_stays(engine):
     serve(engine, "web")
     serve(engine, "other")

@@ -108,6 +108,7 @@ class LocalEngine : public Engine {
   void remove_network(const std::string& network, bool force) override;
   void connect_network(const std::string& network, const std::string& container, const NetworkAddress& wanted) override;
   void disconnect_network(const std::string& network, const std::string& container, bool force) override;
+  void reload_networks() override { networks_.reload(); }
   PruneResult prune_networks(const std::map<std::string, std::vector<std::string>>& filters, bool dry_run) override;
 
   EngineInfo info() override;

@@ -178,17 +178,18 @@ struct NetworkStack::Kernel {
     table.remove(elements);
   }
 
+  static bool is_used(const NetworkConfig& network, const std::vector<Attachment>& all) {
+    return std::any_of(all.begin(), all.end(), [&](const Attachment& a) {
+      return std::any_of(a.plan.endpoints.begin(), a.plan.endpoints.end(),
+                         [&](const Endpoint& e) { return e.network_id == network.id; });
+    });
+  }
+
   /// What nobody is in goes: a bridge without anybody at it, a table without anything in it.
   void prune(const std::vector<NetworkConfig>& networks) {
     auto all = load_all();
-    auto uses = [&](const Attachment& a, const NetworkConfig& n) {
-      return std::any_of(a.plan.endpoints.begin(), a.plan.endpoints.end(),
-                         [&](const Endpoint& e) { return e.network_id == n.id; });
-    };
-    for (const auto& n : networks) {
-      bool used = std::any_of(all.begin(), all.end(), [&](const Attachment& a) { return uses(a, n); });
-      if (!used && n.driver == Driver::bridge) remove_bridges(n);
-    }
+    for (const auto& n : networks)
+      if (!is_used(n, all) && n.driver == Driver::bridge) remove_bridges(n);
     if (!all.empty()) return;
     table.drop();
     leave_foreign_tables(nft, mark());
@@ -207,6 +208,12 @@ struct NetworkStack::Kernel {
     for (const auto& link : links.list())
       if (link.alias.starts_with(alias("")) && std::find(owners.begin(), owners.end(), link.alias) == owners.end())
         links.remove(link.name);
+  }
+
+  void remove_everything() {
+    remove_strays({});
+    table.drop();
+    leave_foreign_tables(nft, mark());
   }
 };
 
@@ -331,6 +338,8 @@ void NetworkStack::remove_network(const NetworkConfig& network) {
 void NetworkStack::reload() {
   FileLock lock = kernel_->lock();
   Inventory inventory = kernel_->inventory();
+  std::erase_if(inventory.networks, [&](const NetworkConfig& n) { return !Kernel::is_used(n, inventory.containers); });
+  if (inventory.containers.empty()) return kernel_->remove_everything();
   for (const auto& network : inventory.networks) {
     if (network.driver != Driver::bridge) continue;
     kernel_->ensure_bridge(network);
@@ -343,9 +352,7 @@ void NetworkStack::reload() {
 
 void NetworkStack::remove_all() {
   FileLock lock = kernel_->lock();
-  kernel_->remove_strays({});
-  kernel_->table.drop();
-  leave_foreign_tables(kernel_->nft, kernel_->mark());
+  kernel_->remove_everything();
 }
 
 std::vector<Subnet> used_subnets() { return Links().used_subnets(); }
