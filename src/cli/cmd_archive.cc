@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/strings.h"
+#include "cli/output_file.h"
 #include "cli/progress.h"
 #include "cli/registry.h"
 #include "cli/stdio.h"
@@ -123,14 +124,11 @@ int save_handler(Context& context, const Parsed& parsed) {
     view->finish();
     return 0;
   }
-  // Under another name until it is whole: a file of the asked name is an archive, or is what was there before.
-  std::string unfinished = fmt::format("{}.servin-{}", path, getpid());
-  Fd file = open_file(unfinished, O_WRONLY | O_CREAT | O_EXCL, 0644);
+  OutputFile file(path, 0644);
   try {
-    context.engine().save(parsed.args, format, file, show);
-    rename_path(unfinished, path);
+    context.engine().save(parsed.args, format, file.fd(), show);
+    file.finish();
   } catch (...) {
-    ::unlink(unfinished.c_str());
     view->finish();
     throw;
   }

@@ -12,6 +12,7 @@
 #include "base/strings.h"
 #include "cli/copy_plan.h"
 #include "cli/listing.h"
+#include "cli/output_file.h"
 #include "cli/progress.h"
 #include "cli/registry.h"
 #include "cli/stdio.h"
@@ -267,13 +268,11 @@ int export_handler(Context& context, const Parsed& parsed) {
     view->finish();
     return 0;
   }
-  // Under another name until it is whole.
-  std::string unfinished = fmt::format("{}.servin-{}", path, getpid());
+  OutputFile file(path, 0600);
   try {
-    drain_to(source, open_file(unfinished, O_WRONLY | O_CREAT | O_EXCL, 0600), path);
-    rename_path(unfinished, path);
+    drain_to(source, file.fd(), path);
+    file.finish();
   } catch (...) {
-    ::unlink(unfinished.c_str());
     view->finish();
     throw;
   }

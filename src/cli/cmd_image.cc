@@ -103,7 +103,7 @@ int image_ls_handler(Context& context, const Parsed& parsed) {
 }
 
 constexpr auto image_ls_options = std::to_array<OptionSpec>({
-    {.names = "-a,--all", .value = "", .help = "also those without a name"},
+    {.names = "-a,--all", .value = "", .help = "as docker: there are no intermediate images here"},
     {.names = "--digests", .value = "", .help = "with a column for digests"},
 });
 constexpr auto image_ls_examples =
@@ -130,7 +130,7 @@ constexpr auto image_rm_options = std::to_array<OptionSpec>({
     {.names = "-f,--force",
      .value = "",
      .help = "although containers that do not run use it; no failure when it does not exist"},
-    {.names = "--no-prune", .value = "", .help = "keep untagged parents"},
+    {.names = "--no-prune", .value = "", .help = "as docker: there are no untagged parents here"},
 });
 constexpr auto image_rm_examples = std::to_array<Example>({{"image rm myapp:dev", ""}, {"rmi -f old", ""}});
 

@@ -109,7 +109,7 @@ constexpr auto stats_examples = std::to_array<Example>({
 
 int update_handler(Context& context, const Parsed& parsed) {
   engine::UpdateRequest request = update_request(parsed);
-  if (parsed.values.empty()) {
+  if (request.resources == engine::Resources{} && !request.restart) {
     throw Error(ErrorCode::invalid_argument, "update: nothing to change is given")
         .with_id("E-ARGUMENTS")
         .with_hint("for example servin update --memory 1g NAME");

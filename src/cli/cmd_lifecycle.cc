@@ -42,6 +42,7 @@ int start_attached(Context& context, const Parsed& parsed) {
   bool input = parsed.flag("interactive") && container.config.request.open_stdin;
   engine::AttachRequest attach{.stdin_ = input, .out = true, .err = true, .logs = false};
   if (container.config.request.tty) caller_size(attach.rows, attach.columns);
+  if (auto keys = parsed.value("detach-keys")) parse_detach_keys(*keys);  // before anything is started
   auto attachment = context.engine().start(name, &attach);
   PumpOptions options;
   options.terminal = container.config.request.tty;

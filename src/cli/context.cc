@@ -3,6 +3,7 @@
 
 #include <cerrno>
 #include <cstdlib>
+#include <poll.h>
 #include <unistd.h>
 
 #include <sys/ioctl.h>
@@ -29,7 +30,15 @@ void Output::flush() {
   while (!left.empty()) {
     ssize_t done = ::write(fd_, left.data(), left.size());
     if (done < 0 && errno == EINTR) continue;
-    if (done <= 0) break;  // nobody reads any more: there is nowhere to say so
+    if (done < 0 && errno == EAGAIN) {  // somebody made the pipe non-blocking
+      pollfd p{fd_, POLLOUT, 0};
+      ::poll(&p, 1, -1);
+      continue;
+    }
+    if (done <= 0) {
+      if (done < 0 && errno != EPIPE) failed_ = errno;  // EPIPE: nobody wants to read any more
+      break;
+    }
     left.remove_prefix(static_cast<std::size_t>(done));
   }
   buffer_.clear();

@@ -30,6 +30,8 @@ class Output {
   void write(std::string_view text);
   void line(std::string_view text) { write(text), write("\n"); }
   void flush();
+  /// errno of a write that failed; 0 = none.
+  int failed() const { return failed_; }
   /// Descriptor below; -1 in tests.
   int fd() const { return fd_; }
   bool is_terminal() const { return terminal_; }
@@ -43,6 +45,7 @@ class Output {
   int fd_;
   bool terminal_ = false;
   unsigned columns_ = 0;
+  int failed_ = 0;
   std::string buffer_;
 };
 

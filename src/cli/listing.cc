@@ -29,9 +29,13 @@ constexpr auto inspect_table = std::to_array<OptionSpec>({
 
 using Json = nlohmann::ordered_json;
 
-Json parse_document(const std::string& text) { return Json::parse(text); }
-
 std::string dump(const Json& json, int indent) { return json.dump(indent, ' ', false, Json::error_handler_t::replace); }
+
+/// Names of files may be any bytes: what is no UTF-8 becomes U+FFFD.
+Json parse_document(const std::string& text) {
+  if (valid_utf8(text)) return Json::parse(text);
+  return Json::parse(Json::parse(dump(Json(text), -1)).get<std::string>());
+}
 
 /// Cells go through printable(): names, labels and arguments come from images, and a terminal obeys what it is sent.
 std::string safe(const Context& context, std::string_view text) {

@@ -68,6 +68,10 @@ int run(Context& context, std::span<const std::string> args) {
     print_error(context.err, internal_error(e));
   }
   context.out.flush();
+  if (int err = context.out.failed(); err != 0) {
+    print_error(context.err, errno_error(err, "write to stdout"));
+    if (result == 0) result = 125;
+  }
   context.err.flush();
   return result;
 }

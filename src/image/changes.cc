@@ -68,8 +68,8 @@ std::vector<std::pair<std::string, std::string>> pairs(std::string_view change, 
   std::vector<std::pair<std::string, std::string>> result;
   std::vector<std::string> list = words(change, text);
   if (list.size() > 1 && list[0].find('=') == std::string::npos) {
-    auto parts = split_once(text, ' ');
-    return {{parts->first, std::string(trim(parts->second))}};
+    std::size_t end = text.find_first_of(" \t");
+    return {{std::string(text.substr(0, end)), std::string(trim(text.substr(end)))}};
   }
   for (const std::string& word : list) {
     auto parts = split_once(word, '=');
@@ -145,10 +145,11 @@ oci::HealthCheck health_check(std::string_view change, std::string_view text) {
 }  // namespace
 
 void apply_change(oci::ImageConfig& config, std::string_view change) {
-  auto parts = split_once(trim(change), ' ');
-  if (!parts) throw bad(change, "an instruction and its value are expected");
-  std::string instruction = lower(parts->first);
-  std::string_view value = trim(parts->second);
+  std::string_view whole = trim(change);
+  std::size_t end = whole.find_first_of(" \t");
+  if (end == std::string_view::npos) throw bad(change, "an instruction and its value are expected");
+  std::string instruction = lower(whole.substr(0, end));
+  std::string_view value = trim(whole.substr(end));
   if (value.empty() || !valid_utf8(value) || value.find('\0') != std::string_view::npos)
     throw bad(change, "the value is empty or not text");
   if (instruction == "cmd") {

@@ -21,6 +21,7 @@ TEST(Changes, WhatDockerfilesSay) {
   EXPECT_EQ(with({"ENTRYPOINT [\"/e\"]"}).entrypoint, Words{"/e"});
   EXPECT_EQ(with({"ENV A=1 B=\"x y\" C='q \"r\"' D=a\\ b"}).env, (Words{"A=1", "B=x y", "C=q \"r\"", "D=a b"}));
   EXPECT_EQ(with({"ENV A the rest of it"}).env, Words{"A=the rest of it"});
+  EXPECT_EQ(with({"ENV\tA\tthe rest"}).env, Words{"A=the rest"});
   EXPECT_EQ(with({"ENV A=1", "ENV B=2", "ENV A=3"}).env, (Words{"B=2", "A=3"}));
   EXPECT_EQ(with({"LABEL a=b c=\"d e\""}).labels, (std::map<std::string, std::string>{{"a", "b"}, {"c", "d e"}}));
   EXPECT_EQ(with({"WORKDIR /srv"}).working_dir, "/srv");

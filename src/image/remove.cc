@@ -55,14 +55,20 @@ std::uint64_t file_size(const std::string& path) {
 
 ImageStore::Removed ImageStore::remove(const std::string& text, bool force, const UsersOf& users_of) {
   sweep();
-  std::optional<Image> image = find(text);
-  if (!image) throw not_found(text);
   Removed removed;
-  std::string named = reference_named(*image, text);
-  if (!named.empty() && image->references.size() > 1) {
-    db_.remove_reference(named);
-    removed.untagged.push_back(named);
-    return removed;
+  std::optional<Image> image;
+  std::string named;
+  {
+    // Two who take the last two names at once: the second one sees that its name is the last.
+    FileLock lock = lock_store(paths_);
+    image = find(text);
+    if (!image) throw not_found(text);
+    named = reference_named(*image, text);
+    if (!named.empty() && image->references.size() > 1) {
+      db_.remove_reference(named);
+      removed.untagged.push_back(named);
+      return removed;
+    }
   }
   if (named.empty() && image->references.size() > 1 && !force)
     throw error(ErrorCode::conflict, "image {} has several names: {}", text, join(image->references, ", "))
@@ -73,6 +79,8 @@ ImageStore::Removed ImageStore::remove(const std::string& text, bool force, cons
   if (!users.stopped.empty() && !force) throw in_use_error(text, users.stopped, false);
   // A collection elsewhere must not see the moment in which the database may take the image out and put it back.
   FileLock lock = lock_store(paths_);
+  image = find(image->id);
+  if (!image) throw not_found(text);  // somebody was faster
   removed.untagged = image->references;
   if (users.running.empty() && db_.remove_image(image->id, force)) {
     removed.deleted.push_back(image->id);

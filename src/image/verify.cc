@@ -15,6 +15,7 @@
 #include "base/strings.h"
 #include "base/time.h"
 #include "image/compare.h"
+#include "image/intake_job.h"
 #include "image/lease.h"
 #include "image/scratch.h"
 #include "image/unpack.h"
@@ -240,7 +241,10 @@ class Verifier {
 Verified verify(ImageStore& store, bool repair, const ProgressSink& progress) {
   store.sweep();
   Verified result = Verifier(store, repair, progress).run();
-  if (repair) store.collect_garbage(false);  // after the verifier's own lease
+  if (!repair) return result;
+  store.collect_garbage(false);  // after the verifier's own lease
+  // The database names these already, so they have to be on the disk as well.
+  if (!result.findings.empty()) sync_file_system(store.paths().root);
   return result;
 }
 

@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import signal
+import stat
 import subprocess
 import tarfile
 
@@ -94,6 +95,27 @@ def test_save_and_load_again(engine, make_engine, images):
         # The same bytes every time, to a pipe too.
         piped = engine.ok("save", "--format", form, "busybox", "other:2").raw_out
         assert hashlib.sha256(piped).digest() == hashlib.sha256(pathlib.Path(path).read_bytes()).digest()
+
+
+@pytest.mark.parametrize("words", [["image", "save", "-o", "FILE", "base"], ["export", "-o", "FILE", "one"]], ids=["save", "export"])
+def test_output_file(engine, words):
+    """A link stays one, a fifo is written into, and what is no place for a file is an error at once."""
+    engine.ok("create", "--name", "one", "base", "true")
+    to = lambda path: [path if word == "FILE" else word for word in words]
+    real, link, fifo = f"{engine.dir}/real.tar", f"{engine.dir}/link.tar", f"{engine.dir}/fifo"
+    engine.ok(*to(real))
+    size = os.path.getsize(real)
+    os.truncate(real, 0)
+    os.symlink("real.tar", link)
+    engine.ok(*to(link))
+    assert os.path.islink(link) and os.path.getsize(real) == size
+    os.mkfifo(fifo)
+    with subprocess.Popen(["wc", "-c", fifo], stdout=subprocess.PIPE, text=True) as reader:
+        engine.ok(*to(fifo))
+        assert int(reader.stdout.read().split()[0]) == size
+    assert stat.S_ISFIFO(os.lstat(fifo).st_mode)
+    engine.fails(*to(engine.dir), match=engine.dir)
+    assert not [name for name in os.listdir(engine.dir) if ".servin-" in name]
 
 
 def test_save_refuses_a_terminal(engine):

@@ -218,3 +218,21 @@ def test_signals_pass_the_waiting_input_of_exec(engine):
 def test_one_stream_only(engine):
     result = engine.run("run", "--rm", "-a", "stderr", "base", "sh", "-c", "echo out; echo err >&2; exit 3")
     assert (result.code, result.out, result.err) == (3, "", "err\n")
+
+
+def test_output_that_cannot_be_written(engine):
+    with open("/dev/full", "w") as full:
+        process = subprocess.run(engine.argv("images"), stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert process.returncode == 125 and "stdout: no space left" in process.stderr.lower()
+
+
+def test_a_pipe_that_does_not_block(engine):
+    """Some parents give such pipes to their children: all of the output comes through."""
+    whole = engine.ok("help", "--reference").out
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    process = subprocess.Popen(engine.argv("help", "--reference"), stdout=write)
+    os.close(write)
+    with os.fdopen(read) as pipe:
+        assert pipe.read() == whole
+    assert process.wait() == 0
