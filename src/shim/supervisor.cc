@@ -359,7 +359,7 @@ void Supervisor::tidy_up() {
   if (tidied_) return;
   tidied_ = true;
   if (status_.phase == Phase::restarting) return;
-  if (!released_ || !tidy_released()) run_verb(request_.after_exit);
+  if (!released_ || request_.release_by_verb || !tidy_released()) run_verb(request_.after_exit);
 }
 
 bool Supervisor::stopped_by_hand() const { return path_exists(request_.run_dir + "/" + stopped_name); }

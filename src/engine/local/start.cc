@@ -21,11 +21,11 @@
 namespace servin::engine {
 namespace {
 
-/// Nothing of it is left but its record, its folders and what its launch made.
+/// Nothing of it is left that its record would be needed for.
 bool ends_with_its_command(const ContainerConfig& config, const AttachRequest* attach) {
   const CreateRequest& r = config.request;
   return attach != nullptr && r.auto_remove && r.isolation == Isolation::namespaces &&
-         config.anonymous_volumes.empty() && (r.network == "none" || r.network == "host");
+         config.anonymous_volumes.empty() && !r.network.starts_with("container:");
 }
 
 void put_ports(const Networks::Joined& network, shim::SpawnRequest& spawn) {
@@ -122,8 +122,9 @@ std::unique_ptr<Attachment> LocalEngine::launch(const ContainerConfig& config, c
     spawn.health.verb = hidden_verb("__health", config.id);
   }
   if (!r.auto_remove) spawn.after_start = hidden_verb("__persist", config.id);
-  bool short_way = volumes.empty() && ends_with_its_command(config, attach);
+  bool short_way = ends_with_its_command(config, attach);
   if (short_way) spawn.release_dir = paths_.container(config.id);
+  spawn.release_by_verb = network || !volumes.empty();
   auto client = [&] {
     try {
       return shim::Client::spawn(spawn);
@@ -153,9 +154,10 @@ std::unique_ptr<Attachment> LocalEngine::launch(const ContainerConfig& config, c
 }
 
 // The short way out of a foreground --rm container: the command that waits for the end has the database open, so it
-// takes the record away, and the shim, which is there anyway, the rest. Otherwise the shim starts a program for all of
-// it; it still does when this command is killed at any moment. Not while somebody else is at the container: a restart
-// holds its lock from the stop to the start.
+// takes the record away, and the shim, which is there anyway, the rest; networks and mounted volumes are for a program
+// that the shim starts, after the caller has its answer. Otherwise that program does all of it; it still does when this
+// command is killed at any moment. Not while somebody else is at the container: a restart holds its lock from the stop
+// to the start.
 bool LocalEngine::drop_record(const std::string& id) {
   try {
     auto held = FileLock::try_acquire(run_dir(id) + "/lock");

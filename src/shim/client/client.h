@@ -86,6 +86,8 @@ struct SpawnRequest {
   /// Set: the spawner waits for the end, drops the container's record and then says so (Client::release). The shim
   /// then clears away the rest itself, this folder included, and after_exit is for a spawner that goes without a word.
   std::string release_dir;
+  /// After the release after_exit does the clearing away nevertheless: more than these folders has to go.
+  bool release_by_verb = false;
   /// Published ports: sockets that the shim keeps open as long as the container runs, and where each of them leads
   /// ("tcp ADDRESS PORT", network/forward/forward.h; "" = nowhere). The sockets are the spawner's, of the new shim it
   /// inherits them.

@@ -50,6 +50,7 @@ std::string encode_request(const SpawnRequest& q) {
   w.put(q.health.start_period_ms);
   w.put(q.health.verb);
   w.put(q.release_dir);
+  w.put(q.release_by_verb);
   w.put(q.port_targets);
   return w.take();
 }
@@ -89,6 +90,7 @@ SpawnRequest decode_request(std::string_view bytes) {
   r.get(q.health.start_period_ms);
   r.get(q.health.verb);
   r.get(q.release_dir);
+  r.get(q.release_by_verb);
   r.get(q.port_targets);
   return q;
 }
