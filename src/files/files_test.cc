@@ -117,6 +117,23 @@ TEST_F(Files, MadeFilesNameWhatIsThere) {
   EXPECT_EQ(id_of([&] { remove(held("to"), "b", true, false); }), "E-PATH-NOT-FOUND");
 }
 
+TEST_F(Files, TheModeOfAFolderIsNotThatOfItsParents) {
+  auto mode_of = [&](const std::string& path) { return look(held("to"), path, false).st.st_mode & 07777U; };
+  make_folder(held("to"), "a/b/c/", 0700, true);
+  EXPECT_EQ(mode_of("a"), 0755U);
+  EXPECT_EQ(mode_of("a/b"), 0755U);
+  EXPECT_EQ(mode_of("a/b/c"), 0700U);
+  make_folder(held("to"), "single", 01777, true);
+  EXPECT_EQ(mode_of("single"), 01777U);
+  // What is there already stays as it is, also behind a link.
+  ASSERT_EQ(::symlink("a/b", (dir_ + "/to/way").c_str()), 0);
+  for (const char* there : {"a/b", "way", "/", "a/b/.."}) make_folder(held("to"), there, 0700, true);
+  EXPECT_EQ(mode_of("a/b"), 0755U);
+  write("to/file", "");
+  EXPECT_EQ(id_of([&] { make_folder(held("to"), "file", 0700, true); }), "E-PATH-EXISTS");
+  EXPECT_EQ(id_of([&] { make_folder(held("to"), "file/a/b", 0700, true); }), "E-PATH-KIND");
+}
+
 TEST_F(Files, ChangesAreWhatIsAboveAndNotBelow) {
   write("from/same", "");
   make_dirs(dir_ + "/from/kept/deep");

@@ -131,20 +131,33 @@ void find(const Fd& root, const std::string& path, const FindRules& rules,
   }
 }
 
-void make_folder(const Fd& root, const std::string& path, unsigned mode, bool parents) {
-  if (parents) {
-    try {
-      make_dirs_in_root(root, path, 0755);
-    } catch (const Error& e) {
-      fail(e.sys_errno(), path, "make folder");
-    }
-    return;
+namespace {
+
+// Those of a folder that is about to be made. MODE is the folder's alone.
+void make_parents(const Fd& root, const std::string& path) {
+  std::string above = path.substr(0, path.find_last_not_of('/') + 1);  // npos + 1 is 0
+  auto slash = above.rfind('/');
+  if (slash == std::string::npos) return;
+  try {
+    make_dirs_in_root(root, above.substr(0, slash), 0755);
+  } catch (const Error& e) {
+    fail(e.sys_errno(), path, "make folder");
   }
+}
+
+}  // namespace
+
+void make_folder(const Fd& root, const std::string& path, unsigned mode, bool parents) {
+  auto is_there = [&] { return static_cast<bool>(try_open_in_root(root, path, O_PATH | O_DIRECTORY)); };
+  if (parents && is_there()) return;
+  if (parents) make_parents(root, path);
   Parent parent = parent_of(root, path, "make");
   if (::mkdirat(parent.dir.get(), parent.name.c_str(), mode) != 0) {
-    if (errno == EEXIST)
+    int err = errno;
+    if (err == EEXIST && parents && is_there()) return;  // somebody else's by now
+    if (err == EEXIST)
       throw error(ErrorCode::already_exists, "{} is there already", shown(path)).with_id("E-PATH-EXISTS");
-    fail(errno, path, "make folder");
+    fail(err, path, "make folder");
   }
   // The umask is the host's.
   Fd made(::openat(parent.dir.get(), parent.name.c_str(), O_PATH | O_NOFOLLOW | O_DIRECTORY | O_CLOEXEC));

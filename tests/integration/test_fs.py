@@ -57,7 +57,10 @@ def test_mkdir_rmdir_rm(one):
     assert one.ok("fs", "stat", "--format", "{{.Permissions}}", "one", "/root/new").out.strip() == "0700"
     one.fails("fs", "mkdir", "one", "/root/new", match="/root/new")
     one.fails("fs", "mkdir", "one", "/no/such/parent", match="/no/such/parent")
-    one.ok("fs", "mkdir", "-p", "one", "/root/new/deep/er")
+    one.ok("fs", "mkdir", "-p", "-m", "700", "one", "/root/new/deep/er")
+    one.ok("fs", "mkdir", "-p", "-m", "711", "one", "/root/new/deep")
+    modes = [one.ok("fs", "stat", "--format", "{{.Permissions}}", "one", path).out.strip() for path in ("/root/new/deep", "/root/new/deep/er")]
+    assert modes == ["0755", "0700"]
     one.fails("fs", "rmdir", "one", "/root/new", match="not empty")
     one.ok("rmdir", "one", "/root/new/deep/er")
     one.fails("fs", "rm", "one", "/root/new", match="-r")
