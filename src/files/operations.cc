@@ -198,10 +198,24 @@ void remove(const Fd& root, const std::string& path, bool recursive, bool force)
 
 namespace {
 
-void move_by_copy(const Parent& from, const Parent& to, const std::string& path) {
+Error not_empty(const std::string& path) {
+  return error(ErrorCode::conflict, "folder {} is not empty", shown(path))
+      .with_id("E-PATH-NOT-EMPTY")
+      .with_hint("remove it first: servin fs rm -r CONTAINER " + printable(path));
+}
+
+// As rename does: unpack alone would put the one folder's content among the other's.
+void refuse_full_folder(const Parent& to, const std::string& target) {
+  Fd there(::openat(to.dir.get(), to.name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!there && errno != ENOENT && errno != ENOTDIR && errno != ELOOP) fail(errno, target, "replace");
+  if (there && !names_in(there, target).empty()) throw not_empty(target);
+}
+
+void move_by_copy(const Parent& from, const Parent& to, const std::string& path, const std::string& target) {
   refuse_mounts(from, path, "move");
   Fd top(::openat(from.dir.get(), from.name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
   if (!top) fail(errno, path, "move");
+  if (S_ISDIR(stat_of(top).st_mode)) refuse_full_folder(to, target);
   PackOptions options;
   options.name = to.name;
   options.sparse = true;
@@ -215,24 +229,23 @@ void move_by_copy(const Parent& from, const Parent& to, const std::string& path)
 void move(const Fd& root, const std::string& from_path, const std::string& to_path) {
   Parent from = parent_of(root, from_path, "move");
   Parent to;
+  std::string target = to_path;
   Fd folder = try_open_in_root(root, to_path, O_PATH | O_DIRECTORY);
   if (folder) {
     to = {std::move(folder), from.name};
+    target += (target.ends_with('/') ? "" : "/") + from.name;
   } else if (to_path.ends_with('/')) {
     fail(errno, to_path, "move to");
   } else {
     to = parent_of(root, to_path, "move");
   }
   if (is_mount_point(from.dir, from.name)) throw_path_error(EBUSY, "move " + shown(from_path));
-  if (is_mount_point(to.dir, to.name)) throw_path_error(EBUSY, "replace " + shown(to_path));
+  if (is_mount_point(to.dir, to.name)) throw_path_error(EBUSY, "replace " + shown(target));
   if (::renameat(from.dir.get(), from.name.c_str(), to.dir.get(), to.name.c_str()) == 0) return;
-  // overlayfs answers the same for folders of the image.
-  if (errno == EXDEV) return move_by_copy(from, to, from_path);
+  // overlayfs answers the same for folders of the image, before it looks at what is there.
+  if (errno == EXDEV) return move_by_copy(from, to, from_path, target);
   if (errno == EINVAL) throw wrong_kind(from_path, "cannot be moved into itself");
-  if (errno == ENOTEMPTY || errno == EEXIST)
-    throw error(ErrorCode::conflict, "folder {} is not empty", shown(to_path))
-        .with_id("E-PATH-NOT-EMPTY")
-        .with_hint("remove it first: servin fs rm -r");
+  if (errno == ENOTEMPTY || errno == EEXIST) throw not_empty(target);
   fail(errno, from_path, "move");
 }
 

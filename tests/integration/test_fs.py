@@ -85,6 +85,22 @@ def test_mv(one):
     one.fails("fs", "mv", "one", "/root/nosuch", "/root/x", match="/root/nosuch")
 
 
+def test_mv_never_mixes_two_folders(one):
+    """overlayfs moves no folder of the image: what it would refuse is refused when it is copied instead."""
+    one.ok("fs", "mkdir", "-p", "one", "/root/bin/kept", "/data/bin/kept", "/root/own/kept", "/root/x/own")
+    for source, into, there in (("/bin", "/root", "/root/bin"), ("/bin", "/data/", "/data/bin"), ("/root/x/own", "/root", "/root/own")):
+        err = one.fails("fs", "mv", "one", source, into, match="E-PATH-NOT-EMPTY").err
+        assert f'"{there}" is not empty' in err and f"fs rm -r CONTAINER {there}\n" in err + "\n"
+        assert one.ok("fs", "ls", "one", there).lines == ["kept"]
+    assert "busybox" in one.ok("fs", "ls", "one", "/bin").lines
+    one.ok("fs", "rmdir", "one", "/root/bin/kept")
+    one.ok("fs", "mv", "one", "/bin", "/root")  # an empty one is replaced
+    assert "busybox" in one.ok("fs", "ls", "one", "/root/bin").lines
+    one.file("hosts", "x")
+    one.ok("cp", f"{one.dir}/hosts", "one:/root/hosts")
+    assert '"/etc/hosts"' in one.fails("fs", "mv", "one", "/root/hosts", "/etc", match="E-PATH-MOUNTED").err
+
+
 def test_chmod(one):
     one.ok("chmod", "one", "600", "/etc/passwd")
     assert one.ok("fs", "stat", "--format", "{{.Permissions}}", "one", "/etc/passwd").out.strip() == "0600"
