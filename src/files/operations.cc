@@ -60,15 +60,18 @@ Parent parent_of(const Fd& root, const std::string& path, const std::string& wha
   }
 }
 
-// All or nothing: what is mounted somewhere in a tree keeps all of it. What is mounted while we are at it is met again
-// when its name comes up.
-void refuse_mounts(const Parent& at, const std::string& path, const std::string& what) {
+enum class Sockets : bool { pass, refuse };
+
+// All or nothing: what is mounted somewhere in a tree keeps all of it, and so does a socket when the tree is to be
+// copied. What is mounted while we are at it is met again when its name comes up.
+void refuse_what_stays(const Parent& at, const std::string& path, const std::string& what, Sockets sockets) {
   Fd top(::openat(at.dir.get(), at.name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
   if (!top) fail(errno, path, what);
   Walker walker(std::move(top), path);
   while (auto v = walker.next()) {
-    if (!is_mount_root(v->fd)) continue;
-    throw_path_error(EBUSY, what + " " + shown(v->path));
+    if (is_mount_root(v->fd)) throw_path_error(EBUSY, what + " " + shown(v->path));
+    if (sockets == Sockets::refuse && S_ISSOCK(v->st.st_mode))
+      throw wrong_kind(v->path, "is a socket, which cannot be copied");
   }
 }
 
@@ -186,7 +189,7 @@ void remove(const Fd& root, const std::string& path, bool recursive, bool force)
       return;
     }
     if (!recursive) throw wrong_kind(path, "is a folder").with_hint("servin fs rm -r removes folders");
-    refuse_mounts(parent, path, "remove");
+    refuse_what_stays(parent, path, "remove", Sockets::pass);
     remove_tree_between_mounts(parent.dir, parent.name);
   } catch (const Error& e) {
     if (force && e.sys_errno() == ENOENT) return;
@@ -212,7 +215,7 @@ void refuse_full_folder(const Parent& to, const std::string& target) {
 }
 
 void move_by_copy(const Parent& from, const Parent& to, const std::string& path, const std::string& target) {
-  refuse_mounts(from, path, "move");
+  refuse_what_stays(from, path, "move", Sockets::refuse);
   Fd top(::openat(from.dir.get(), from.name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
   if (!top) fail(errno, path, "move");
   if (S_ISDIR(stat_of(top).st_mode)) refuse_full_folder(to, target);

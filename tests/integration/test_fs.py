@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """fs: files in containers, running and not."""
 import os
+import socket
 import stat
 
 import pytest
@@ -99,6 +100,20 @@ def test_mv_never_mixes_two_folders(one):
     one.file("hosts", "x")
     one.ok("cp", f"{one.dir}/hosts", "one:/root/hosts")
     assert '"/etc/hosts"' in one.fails("fs", "mv", "one", "/root/hosts", "/etc", match="E-PATH-MOUNTED").err
+
+
+def test_mv_loses_no_socket(one):
+    """A copy leaves sockets out: what it would lose is not moved by one."""
+    os.mkdir(f"{one.dir}/shared/run")
+    for name in ("run/sock", "sock"):
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(f"{one.dir}/shared/{name}")
+    for path, there in (("/host/run", "/host/run/sock"), ("/host/sock", "/host/sock")):
+        assert f'"{there}" is a socket' in one.fails("fs", "mv", "one", path, "/root", match="E-PATH-KIND").err
+    assert one.ok("fs", "ls", "one", "/root").out == ""
+    one.ok("fs", "mv", "one", "/host/sock", "/host/run/other")  # a rename
+    assert one.ok("fs", "ls", "one", "/host/run").lines == ["other", "sock"]
+    one.ok("fs", "rm", "-r", "one", "/host/run")
 
 
 def test_chmod(one):
