@@ -116,6 +116,7 @@ class Copy {
         view_(progress_of(context, parsed)) {}
 
   int run() {
+    unite_names();
     check();
     try {
       if (to_.is_stream())
@@ -133,6 +134,14 @@ class Copy {
   }
 
  private:
+  // One container by two names would be opened twice, and the one wait for the other.
+  void unite_names() {
+    if (from_.container.empty() || to_.container.empty() || from_.container == to_.container) return;
+    engine::Engine& engine = context_.engine();
+    if (engine.inspect(from_.container).config.id == engine.inspect(to_.container).config.id)
+      to_.container = from_.container;
+  }
+
   void check() const {
     if (from_.container.empty() && to_.container.empty())
       throw Error(ErrorCode::invalid_argument, "cp: neither side is in a container")

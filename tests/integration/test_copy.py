@@ -162,6 +162,15 @@ def test_between_containers(one):
     one.fails("cp", "one:/root", "one:/root/again", match="into itself")
 
 
+def test_one_container_by_two_names(one):
+    container = one.inspect("one")["Id"]
+    for other in (container, container[:12]):
+        one.ok("cp", "one:/etc/passwd", f"{other}:/tmp/{other}")
+        assert one.ok("fs", "cat", "one", f"/tmp/{other}").out == one.ok("fs", "cat", "one", "/etc/passwd").out
+        one.fails("cp", "one:/etc", f"{other}:/etc/below", match="into itself")
+    one.fails("cp", "one:/etc/passwd", "nosuch:/tmp", match="nosuch")
+
+
 def test_what_was_copied_is_there_after_a_start(engine):
     engine.ok("create", "--name", "one", "-v", "/bin", "base", "sh", "-c", "cat /bin/mine /root/file; ls /bin/busybox")
     engine.file("file", "copied\n")
