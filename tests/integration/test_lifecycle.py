@@ -2,6 +2,8 @@
 """A container's life: run, create, start, stop, kill, pause, rename, wait, rm, and what ps says of it."""
 import concurrent.futures
 import json
+import os
+import pathlib
 import re
 import signal
 import subprocess
@@ -185,6 +187,23 @@ def test_wait(engine):
     assert engine.ok("wait", "one").out == "4\n"
     engine.ok("run", "-d", "--rm", "--name", "two", "base", "sh", "-c", "sleep 0.3; exit 6")
     assert engine.ok("wait", "two").out == "6\n"
+
+
+def test_wait_for_the_next_exit_misses_no_short_run(engine):
+    """The whole run passes while the one who waits is held up."""
+    engine.ok("create", "--name", "one", "base", "sh", "-c", "exit 5")
+    for _ in range(2):  # one that never ran, and one that ran before
+        waiter = engine.popen("wait", "--condition", "next-exit", "one")
+
+        def waits(pid=waiter.pid):
+            with open(f"/proc/{pid}/syscall") as file:
+                return file.read().split()[0] == "7" and any("inotify" in os.readlink(fd) for fd in pathlib.Path(f"/proc/{pid}/fd").iterdir())
+        engine.wait_for("it waits", waits)
+        waiter.send_signal(signal.SIGSTOP)
+        engine.ok("start", "one")
+        engine.ok("wait", "one")
+        waiter.send_signal(signal.SIGCONT)
+        assert waiter.wait(30) == 0 and waiter.stdout.read() == b"5\n"
 
 
 # --- names, ids, words that are wrong

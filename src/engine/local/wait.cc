@@ -87,15 +87,21 @@ ExitResult LocalEngine::wait(const std::string& text, const std::string& conditi
   check_condition(condition);
   Row row = find(text);
   if (is_state(condition)) return wait_for_state(row, condition);
-  ContainerState state = observe(row);
+  bool next = condition == "next-exit";
+  if (next) make_dirs(run_dir(row.id));
   FolderWatch watch(run_dir(row.id));
-  if (condition == "next-exit") {
-    while (!is_up(state.status)) {
+  ContainerState state = observe(row);
+  if (next) {
+    // A run may be over before we look again: then its end is another than the one that we knew.
+    Time before = state.finished;
+    auto came = [&] { return is_up(state.status) || (state.finished.is_set() && state.finished != before); };
+    while (!came()) {
       watch.wait();
       auto current = db_.container(row.id);
       if (!current) throw no_such_container(text);
       state = observe(row = *current);
     }
+    if (!is_up(state.status)) return {state.exit_code, state.oom_killed, state.error};
   }
   while (is_up(state.status) || state.status == Status::restarting) {
     if (state.status == Status::restarting) {
@@ -108,7 +114,7 @@ ExitResult LocalEngine::wait(const std::string& text, const std::string& conditi
     auto end = wait_until_stopped(row, -1, state);
     if (end == shim::WaitEnd::stuck) throw stuck(row).context("container " + row.name);
     // With a restart policy the end of one run is not the end.
-    bool another = state.status == Status::restarting && condition != "next-exit";
+    bool another = state.status == Status::restarting && !next;
     if (end != shim::WaitEnd::late && !another) break;
   }
   while (condition == "removed" && db_.container(row.id)) watch.wait();
