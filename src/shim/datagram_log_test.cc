@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "shim/log_writer.h"
 
 namespace servin::shim {
 namespace {
@@ -51,6 +52,17 @@ TEST(DatagramLog, WhatIsNoAddressIsTold) {
   EXPECT_THROW(log.open(config), Error);
   config.address = "/" + std::string(200, 'x');
   EXPECT_THROW(log.open(config), Error);
+}
+
+TEST(DatagramLog, APrefixFitsOrIsRefused) {
+  LogConfig config;
+  config.kind = LogConfig::Kind::syslog;
+  config.address = "127.0.0.1:514";
+  config.prefix = std::string(1024, 'x');
+  LogWriter fits(config);
+  fits.write(LogWriter::Stream::out, std::string(100'000, 'y'), {.ns = 1});
+  config.prefix = std::string(200'000, 'x');
+  EXPECT_THROW(LogWriter{config}, Error);
 }
 
 }  // namespace

@@ -30,10 +30,14 @@ void give_back(void* start, std::size_t size) { ::madvise(start, size & ~(page -
 LogWriter::LogWriter(const LogConfig& config) : config_(config) {
   partial_[0].bytes = partial_buffers[0];
   partial_[1].bytes = partial_buffers[1];
-  if (config_.kind == LogConfig::Kind::file)
+  if (config_.kind == LogConfig::Kind::file) {
     open();
-  else
-    datagrams_.open(config_);
+    return;
+  }
+  datagrams_.open(config_);
+  if (datagrams_.bound(max_part) > sizeof batch_buffer)
+    throw error(ErrorCode::invalid_argument, "log: what stands before each record has {} bytes, which is too long",
+                config_.prefix.size());
 }
 
 void LogWriter::open() {

@@ -94,6 +94,18 @@ def test_a_receiver_that_is_gone_is_told_at_the_start_and_does_not_stop_the_cont
     assert engine.ok("wait", "one").out == "0\n"
 
 
+def test_a_tag_has_its_bounds(engine):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        server.settimeout(30)
+        options = ("--log-driver", "syslog", "--log-opt", f"syslog-address=udp://127.0.0.1:{server.getsockname()[1]}")
+        for tag in ("x" * 1025, "{{.FullID}}" * 17, "x" * 100_000):
+            err = engine.fails("run", "--rm", *options, "--log-opt", f"tag={tag}", "base", "echo", "hello", match="E-OPTION-VALUE").err
+            assert "--log-opt tag" in err and len(err) < 1000
+        engine.ok("run", "--rm", *options, "--log-opt", "tag=" + "x" * 1024, "base", "echo", "hello")
+        assert server.recv(65536).decode().endswith(" " + "x" * 1024 + ": hello")
+
+
 def test_local_is_bounded(engine):
     engine.ok("run", "--name", "one", "--log-driver", "local", "--log-opt", "max-size=8k", "--log-opt", "max-file=2", "base", "seq", "2000")
     lines = engine.ok("logs", "one").lines

@@ -11,6 +11,7 @@ namespace {
 
 constexpr const char* journal_socket = "/run/systemd/journal/socket";
 constexpr const char* syslog_socket = "/dev/log";
+constexpr std::size_t longest_tag = 1024;  // it stands in each record
 
 std::string option(const ContainerConfig& config, const std::string& key) {
   auto found = config.request.log_options.find(key);
@@ -77,6 +78,10 @@ std::string log_tag(const ContainerConfig& config) {
   for (const auto& [word, value] : words)
     for (auto at = tag.find(word); at != std::string::npos; at = tag.find(word, at + value.size()))
       tag.replace(at, word.size(), value);
+  if (tag.size() > longest_tag)
+    throw error(ErrorCode::invalid_argument, "--log-opt tag: {} bytes are too long", tag.size())
+        .with_id("E-OPTION-VALUE")
+        .with_hint(fmt::format("at most {} bytes, with its words filled in", longest_tag));
   return tag;
 }
 
