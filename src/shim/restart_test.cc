@@ -26,7 +26,8 @@ TEST(Restart, BeginsAnewAfterTenSecondsOfRunning) {
 
 TEST(Restart, PoliciesDecide) {
   auto wants = [](RestartPolicy policy, int code, bool by_hand = false) {
-    return wants_restart({.policy = policy, .max_retries = 0, .count = 7, .delay_ms = 0, .verb = {}}, code, by_hand);
+    return wants_restart({.policy = policy, .max_retries = 0, .count = 7, .delay_ms = 0, .verb = {}, .counted_for = 0},
+                         code, by_hand);
   };
   EXPECT_FALSE(wants(RestartPolicy::no, 1));
   EXPECT_TRUE(wants(RestartPolicy::always, 0));
@@ -38,7 +39,8 @@ TEST(Restart, PoliciesDecide) {
 }
 
 TEST(Restart, OnFailureGivesUpAfterItsRetries) {
-  RestartRecord record{.policy = RestartPolicy::on_failure, .max_retries = 3, .count = 2, .delay_ms = 0, .verb = {}};
+  RestartRecord record{
+      .policy = RestartPolicy::on_failure, .max_retries = 3, .count = 2, .delay_ms = 0, .verb = {}, .counted_for = 0};
   EXPECT_TRUE(wants_restart(record, 1, false));
   record.count = 3;
   EXPECT_FALSE(wants_restart(record, 1, false));
@@ -47,14 +49,26 @@ TEST(Restart, OnFailureGivesUpAfterItsRetries) {
 TEST(Restart, TheRecordIsReadAsItWasWritten) {
   std::string dir = testing::TempDir() + "servin-restart-test";
   make_dirs(dir);
-  write_restart(
-      dir, {.policy = RestartPolicy::on_failure, .max_retries = 5, .count = 2, .delay_ms = 400, .verb = {"/a", "b"}});
+  write_restart(dir, {.policy = RestartPolicy::on_failure,
+                      .max_retries = 5,
+                      .count = 2,
+                      .delay_ms = 400,
+                      .verb = {"/a", "b"},
+                      .counted_for = 1'700'000'000'123'456'789});
   auto read = read_restart(dir);
   ASSERT_TRUE(read);
   EXPECT_EQ(read->max_retries, 5U);
   EXPECT_EQ(read->count, 2U);
   EXPECT_EQ(read->delay_ms, 400U);
   EXPECT_EQ(read->verb, (std::vector<std::string>{"/a", "b"}));
+  EXPECT_EQ(read->counted_for, 1'700'000'000'123'456'789);
+  // One that an older version left ends before that.
+  std::string bytes = read_file(dir + "/restart").value();
+  write_file(dir + "/restart", bytes.substr(0, bytes.size() - 8));
+  read = read_restart(dir);
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->counted_for, 0);
+  EXPECT_EQ(read->verb.size(), 2U);
   write_file(dir + "/restart", "x");
   EXPECT_FALSE(read_restart(dir));
   remove_tree(dir);

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Restart policies: what comes back by itself, when, what ends it, and what the start of the system does."""
+import calendar
 import json
 import os
 import pathlib
@@ -275,6 +276,23 @@ def test_the_unit_is_one_that_systemd_takes(engine):
 
 
 # --- nobody is there
+
+def test_a_verb_that_is_tried_again_counts_once(engine):
+    """As if the one before had been killed between its note of the restart and the launch (docs/state-layout.md: restart)."""
+    engine.ok("run", "-d", "--name", "one", "--restart", "always", "base", "sh", "-c",
+              "[ -e /end ] && exec sleep 1000; until [ -e /end ]; do sleep 0.05; done; exit 3")
+    record = pathlib.Path(engine.root, "run/containers", engine.inspect("one")["Id"], "restart")
+    fields = record.read_bytes()
+    record.write_bytes(fields[:9] + struct.pack("<I", 2500) + fields[13:])
+    engine.ok("exec", "one", "touch", "/end")
+    engine.wait_for("the pause", lambda: status(engine, "one") == "restarting")
+    seconds, nanoseconds = engine.inspect("one")["State"]["FinishedAt"].rstrip("Z").split(".")
+    finished = calendar.timegm(time.strptime(seconds, "%Y-%m-%dT%H:%M:%S")) * 10**9 + int(nanoseconds.ljust(9, "0"))
+    fields = record.read_bytes()
+    record.write_bytes(fields[:5] + struct.pack("<I", 1) + fields[9:-8] + struct.pack("<q", finished))
+    engine.wait_for("it runs again", lambda: status(engine, "one") == "running")
+    assert engine.inspect("one")["RestartCount"] == 1
+
 
 def test_the_verb_is_killed(engine):
     """The ended shim starts it again, whatever happens to its helper."""

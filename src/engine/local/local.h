@@ -24,6 +24,7 @@
 #include "rootfs/linux/overlay.h"
 #include "runtime/runtime.h"
 #include "shim/client/client.h"
+#include "shim/client/restart.h"
 #include "state/database.h"
 
 namespace servin::engine {
@@ -185,7 +186,8 @@ class LocalEngine : public Engine {
 
   // restart.cc
   /// What the shim is to find at the exit; `count`, `delay_ms`: of the restart that is being made.
-  void leave_restart_record(const ContainerConfig& config, std::uint32_t count, std::uint32_t delay_ms);
+  /// `so_far`: how often it was restarted, the last pause, and the run that was counted last.
+  void leave_restart_record(const ContainerConfig& config, const shim::RestartRecord& so_far);
   /// With the lock held: whoever waits to start it again is gone afterwards.
   void end_back_off(const Row& row);
   /// From now on its end is one that somebody wanted.

@@ -21,16 +21,14 @@ shim::RestartPolicy policy_of(const RestartRule& rule) {
 
 }  // namespace
 
-void LocalEngine::leave_restart_record(const ContainerConfig& config, std::uint32_t count, std::uint32_t delay_ms) {
-  shim::RestartRecord record;
+void LocalEngine::leave_restart_record(const ContainerConfig& config, const shim::RestartRecord& so_far) {
+  shim::RestartRecord record = so_far;
   record.policy = policy_of(config.request.restart);
   if (record.policy == shim::RestartPolicy::no) {
     ::unlink((run_dir(config.id) + "/" + shim::restart_name).c_str());
     return;
   }
   record.max_retries = static_cast<std::uint32_t>(config.request.restart.retries);
-  record.count = count;
-  record.delay_ms = delay_ms;
   record.verb = hidden_verb("__restart", config.id);
   shim::write_restart(run_dir(config.id), record);
 }
@@ -72,14 +70,17 @@ void LocalEngine::restart_by_policy(const std::string& id) {
   if (ended.status != Status::restarting || !wanted) return;
   Locked c{std::move(held), *row, load_container(*row)};
   ended.status = Status::exited;
-  ended.restarts = record->count + 1;
+  if (record->counted_for != status->finished.ns) ++record->count;
+  record->counted_for = status->finished.ns;
+  record->delay_ms = status->delay_ms;
+  ended.restarts = record->count;
   c.container.state = ended;
   // Only this container's own; its folders, volumes and names stay as they are.
   if (std::string plan = read_plan(id); !plan.empty()) runtime_for(isolation_of(*row)).clean_up(plan);
   networks_.leave(id);
   ::unlink((run_dir(id) + "/paused").c_str());
   ::unlink((run_dir(id) + "/health").c_str());
-  leave_restart_record(c.container.config, record->count + 1, status->delay_ms);
+  leave_restart_record(c.container.config, *record);
   try {
     launch_again(c, nullptr);
   } catch (const Error&) {

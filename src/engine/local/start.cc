@@ -177,7 +177,7 @@ std::unique_ptr<Attachment> LocalEngine::run(const CreateRequest& request, const
   created.id = making.config.id;
   std::string news = event_line(container_event(making.config, "create"));
   try {
-    leave_restart_record(making.config, 0, 0);
+    leave_restart_record(making.config, {});
     auto attachment = launch(making.config, attach, news, created.warnings);
     making.undo->commit();
     return attachment;
@@ -224,7 +224,7 @@ std::unique_ptr<Attachment> LocalEngine::start_locked(Locked& c, const AttachReq
   db_.set_last_state(c.row.id, has_ended ? to_json(earlier) : "", false);
   ::unlink((run_dir(c.row.id) + "/status").c_str());
   clear_marks(c.row.id);
-  leave_restart_record(c.container.config, 0, 0);
+  leave_restart_record(c.container.config, {});
   c.container.state.restarts = 0;
   return launch_again(c, attach);
 }

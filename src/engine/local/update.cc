@@ -67,7 +67,7 @@ std::vector<std::string> LocalEngine::update(const std::string& text, const Upda
   state::set_container_config(paths_, c.row.id, to_json(config));
   if (request.restart && (is_up(status) || status == Status::restarting)) {
     auto record = shim::read_restart(run_dir(c.row.id)).value_or(shim::RestartRecord{});
-    leave_restart_record(config, record.count, record.delay_ms);
+    leave_restart_record(config, record);
     if (request.restart->policy.empty()) end_back_off(c.row);
   }
   emit({container_event(config, "update")});

@@ -38,6 +38,7 @@ std::optional<RestartRecord> read_restart(const std::string& run_dir) {
     r.get(record.count);
     r.get(record.delay_ms);
     r.get(record.verb);
+    if (!r.at_end()) r.get(record.counted_for);  // of an older version
     return record;
   } catch (const Error&) {
     return std::nullopt;
@@ -51,6 +52,7 @@ void write_restart(const std::string& run_dir, const RestartRecord& record) {
   w.put(record.count);
   w.put(record.delay_ms);
   w.put(record.verb);
+  w.put(record.counted_for);
   write_file(run_dir + "/" + restart_name, w.bytes());
 }
 

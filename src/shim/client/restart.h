@@ -21,6 +21,8 @@ struct RestartRecord {
   std::uint32_t delay_ms = 0;     // the last one's back-off
   /// The hidden verb that starts it again, as SpawnRequest::after_exit.
   std::vector<std::string> verb;
+  /// `finished` of the run whose end was counted last (nanoseconds): a verb that is tried again counts nothing twice.
+  std::int64_t counted_for = 0;
 };
 
 inline constexpr const char* restart_name = "restart";
