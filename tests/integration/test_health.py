@@ -83,6 +83,19 @@ def test_much_output_is_cut(engine):
     assert len(health(engine, "one")["Log"][0]["Output"]) == 4096
 
 
+def test_output_without_an_end(engine):
+    """The clock is looked at although there is always something to read, also when only what the check left writes on."""
+    options = ("--health-interval", "50ms", "--health-timeout", "500ms", "--health-retries", "1", "base", *SLEEP)
+    engine.ok("run", "-d", "--name", "one", "--health-cmd", "cat /dev/zero", *options)
+    engine.ok("wait", "--condition", "unhealthy", "one")
+    entry = health(engine, "one")["Log"][0]
+    assert entry["ExitCode"] == -1 and "exceeded timeout (500ms)" in entry["Output"]
+    engine.ok("rm", "-f", "one")
+    engine.ok("run", "-d", "--name", "two", "--health-cmd", "yes & exit 0", *options)
+    engine.ok("wait", "--condition", "healthy", "two")
+    assert set(health(engine, "two")["Log"][0]["Output"].split()) <= {"y"}
+
+
 def test_failures_in_the_start_period_do_not_count(engine):
     run(engine, "false", "--health-retries", "1", "--health-start-period", "1h", "--health-start-interval", "20ms")
     engine.wait_for("five failures", lambda: len(health(engine, "one")["Log"]) == 5)
