@@ -7,8 +7,6 @@
 #include <optional>
 #include <set>
 
-#include <sys/xattr.h>
-
 #include "base/error.h"
 #include "base/strings.h"
 #include "os/path_open.h"
@@ -21,12 +19,6 @@ std::optional<struct stat> look_below(const Fd& lower, const std::string& path) 
   struct stat st{};
   if (!fd || ::fstat(fd.get(), &st) != 0) return std::nullopt;
   return st;
-}
-
-bool is_opaque(const Fd& folder) {
-  char value = 0;
-  std::string path = "/proc/self/fd/" + std::to_string(folder.get());
-  return ::getxattr(path.c_str(), "trusted.overlay.opaque", &value, 1) == 1 && value == 'y';
 }
 
 bool same_time(const timespec& a, const timespec& b) { return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec; }
@@ -54,7 +46,7 @@ class Comparer {
   // False: nothing below it is looked at.
   bool add(const Walker::Visit& v) {
     auto below = look_below(lower_, v.path);
-    if (S_ISCHR(v.st.st_mode) && v.st.st_rdev == 0) {
+    if (is_whiteout(v.st)) {
       if (below) put(Change::Kind::removed, v.path);
       return true;
     }

@@ -16,8 +16,6 @@
 namespace servin::files {
 namespace {
 
-std::string shown(const std::string& path) { return quoted(printable(path)); }
-
 [[noreturn]] void fail(int err, const std::string& path, const std::string& what) {
   if (err == ENOENT)
     throw error(ErrorCode::not_found, "{}: there is no {} in the container", what, shown(path))
@@ -29,12 +27,6 @@ std::string shown(const std::string& path) { return quoted(printable(path)); }
         .with_id("E-PATH-KIND")
         .with_hint("look at what it is: servin fs stat");
   throw_path_error(err, what + " " + shown(path));
-}
-
-Error wrong_kind(const std::string& path, std::string_view why) {
-  return error(ErrorCode::invalid_argument, "{} {}", shown(path), why)
-      .with_id("E-PATH-KIND")
-      .with_hint("look at what it is: servin fs stat");
 }
 
 struct stat stat_of(const Fd& fd) {

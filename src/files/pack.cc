@@ -73,10 +73,6 @@ std::vector<archive::SparseChunk> data_of(const Fd& file, std::uint64_t size) {
   return chunks;
 }
 
-bool is_whiteout(const struct stat& st) { return S_ISCHR(st.st_mode) && st.st_rdev == 0; }
-
-bool is_opaque(const Fd& folder) { return read_xattr(by_descriptor(folder), "trusted.overlay.opaque") == "y"; }
-
 }  // namespace
 
 PackSource::PackSource(Fd top, PackOptions options)

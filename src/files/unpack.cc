@@ -16,6 +16,7 @@
 #include "base/error.h"
 #include "base/id.h"
 #include "base/strings.h"
+#include "files/walk.h"
 #include "os/path_open.h"
 
 namespace servin::files {
@@ -24,12 +25,8 @@ namespace {
 using archive::TarEntry;
 using archive::TarType;
 
-std::string shown(const std::string& path) { return quoted(printable(path)); }
-
-Error wrong_kind(const std::string& path, std::string_view why) {
-  return error(ErrorCode::conflict, "{} {}", shown(path), why)
-      .with_id("E-PATH-KIND")
-      .with_hint("choose another place, or remove what is there first");
+Error in_the_way(const std::string& path, std::string_view why) {
+  return wrong_kind(path, why, ErrorCode::conflict).with_hint("choose another place, or remove what is there first");
 }
 
 class Unpacker {
@@ -64,7 +61,7 @@ class Unpacker {
     }
     path_ = archive::normal_path(entry_.path);
     if (path_.empty()) {
-      if (entry_.type != TarType::directory) throw wrong_kind(folder_, "is a folder");
+      if (entry_.type != TarType::directory) throw in_the_way(folder_, "is a folder");
       return;  // the folder itself is there already, and stays as it is
     }
     auto slash = path_.rfind('/');
@@ -96,7 +93,7 @@ class Unpacker {
     std::string whole = folder_ + "/" + path;
     parent_ = try_open_in_root(root_, whole, O_PATH | O_DIRECTORY);
     if (parent_) return;
-    if (errno == ENOTDIR) throw wrong_kind(whole, "is no folder");
+    if (errno == ENOTDIR) throw in_the_way(whole, "is no folder");
     if (errno != ENOENT) throw_errno("open {}", shown(whole));
     parent_ = make_dirs_in_root(root_, whole, 0755);
   }
@@ -118,7 +115,7 @@ class Unpacker {
     if (errno != EEXIST) throw_path_error(errno, "make " + shown(path_));
     Fd old = held(name_);
     if (old && S_ISDIR(stat_of(old, path_).st_mode))
-      throw wrong_kind(path_, "is a folder, which is not replaced by a file");
+      throw in_the_way(path_, "is a folder, which is not replaced by a file");
     if (is_mount_point(parent_, name_)) throw_path_error(EBUSY, "replace " + shown(path_));
     std::string beside = ".servin-" + hex(random_bytes(8));
     if (make(beside.c_str()) != 0) throw_path_error(errno, "make " + shown(path_));
@@ -155,7 +152,7 @@ class Unpacker {
     Fd fd;
     if (is_mount_point(parent_, name_)) {
       Fd there = held(name_);
-      if (!there || !S_ISREG(stat_of(there, path_).st_mode)) throw wrong_kind(path_, "is no file");
+      if (!there || !S_ISREG(stat_of(there, path_).st_mode)) throw in_the_way(path_, "is no file");
       write_data(reopen(there, O_WRONLY | O_TRUNC | O_NONBLOCK, shown(path_)));
       return;
     }
@@ -191,7 +188,7 @@ class Unpacker {
     Fd there = held(name_);
     if (!there) throw_errno("open {}", shown(path_));
     struct stat st = stat_of(there, path_);
-    if (!S_ISDIR(st.st_mode)) throw wrong_kind(path_, "is no folder, and is not replaced by one");
+    if (!S_ISDIR(st.st_mode)) throw in_the_way(path_, "is no folder, and is not replaced by one");
     Fd fd = reopen(there, O_RDONLY | O_DIRECTORY, shown(path_));
     archive::set_attributes(fd, entry_, owners());
     folders_.push_back({path_, st.st_ino, entry_.mtime, entry_.mtime_ns});

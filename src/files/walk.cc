@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <linux/magic.h>
+#include <sys/xattr.h>
 
 #include "base/error.h"
 #include "base/strings.h"
@@ -104,6 +105,20 @@ std::string link_target(const Fd& link, std::string_view name) {
   ssize_t n = ::readlinkat(link.get(), "", buffer, sizeof buffer);
   if (n < 0) throw_errno("read the link {}", quoted(printable(name)));
   return {buffer, static_cast<std::size_t>(n)};
+}
+
+bool is_whiteout(const struct stat& st) { return S_ISCHR(st.st_mode) && st.st_rdev == 0; }
+
+bool is_opaque(const Fd& folder) {
+  char value = 0;
+  std::string path = "/proc/self/fd/" + std::to_string(folder.get());
+  return ::getxattr(path.c_str(), "trusted.overlay.opaque", &value, 1) == 1 && value == 'y';
+}
+
+std::string shown(const std::string& path) { return quoted(printable(path)); }
+
+Error wrong_kind(const std::string& path, std::string_view why, ErrorCode code) {
+  return error(code, "{} {}", shown(path), why).with_id("E-PATH-KIND").with_hint("look at what it is: servin fs stat");
 }
 
 std::vector<std::string> names_in(const Fd& folder, std::string_view name) {

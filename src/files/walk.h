@@ -4,7 +4,8 @@
 // goes by descriptors that were resolved inside a root (os/path_open.h), names are never followed as links, and no
 // device, fifo or socket is ever opened.
 //
-// This file: a walk through a tree, folders before what lies in them, names in the order of their bytes.
+// This file: a walk through a tree, folders before what lies in them, names in the order of their bytes; and the small
+// things that all of them need.
 #pragma once
 
 #include <optional>
@@ -14,6 +15,7 @@
 
 #include <sys/stat.h>
 
+#include "base/error.h"
 #include "os/fd.h"
 
 namespace servin::files {
@@ -57,6 +59,14 @@ class Walker {
 bool is_made_by_kernel(const Fd& held);
 /// Where a link leads, as written; at most 4095 bytes.
 std::string link_target(const Fd& link, std::string_view name);
+/// overlayfs's mark for what was removed from a layer below.
+bool is_whiteout(const struct stat& st);
+/// overlayfs's mark for a folder that hides all of the layers below.
+bool is_opaque(const Fd& folder);
+/// A path in a message.
+std::string shown(const std::string& path);
+/// E-PATH-KIND: `path` is not what the work needs.
+Error wrong_kind(const std::string& path, std::string_view why, ErrorCode code = ErrorCode::invalid_argument);
 /// Sorted names in a folder (O_RDONLY), without . and ..
 std::vector<std::string> names_in(const Fd& folder, std::string_view name);
 
