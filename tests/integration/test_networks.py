@@ -328,6 +328,25 @@ def test_a_damaged_record_hides_nothing_and_can_be_removed(engine):
     assert engine.ok("network", "ls").err == ""
 
 
+def test_rm_by_the_beginning_of_an_id(engine):
+    """Two that begin alike: neither goes, damaged or not."""
+    made = engine.ok("network", "create", "mine").out.strip()
+    other = made[:-1] + ("1" if made[-1] == "0" else "0")
+    folder = pathlib.Path(f"{engine.root}/networks")
+    (folder / other).mkdir()
+    (folder / other / "config").write_text((folder / made / "config").read_text().replace('"mine"', '"twin"'))
+    for options in ([], ["--force"]):
+        engine.fails("network", "rm", *options, made[:12], match="E-ID-AMBIGUOUS")
+    assert names(engine) == ["mine", "twin"]
+    for id in (made, other):
+        (folder / id / "config").write_text("{")
+    engine.fails("network", "rm", "--force", made[:12], match="E-ID-AMBIGUOUS")
+    assert (folder / made / "config").exists() and (folder / other / "config").exists()
+    for id in (made, other):
+        engine.ok("network", "rm", id)
+    assert engine.ok("network", "ls").err == "" and not (folder / made).exists()
+
+
 def test_leases_of_a_killed_create_are_free(engine):
     """What a kill between the steps leaves: an address of a container that is not there, and a folder without a record."""
     made = engine.ok("network", "create", "--subnet", SUBNET, "mine").out.strip()

@@ -42,6 +42,12 @@ Error no_such_network(const std::string& text, const std::string& hint) {
       .with_hint(hint.empty() ? "servin network ls lists them; servin network create makes one" : hint);
 }
 
+Error ambiguous(const std::string& text, const std::string& one, const std::string& other) {
+  return error(ErrorCode::conflict, "more than one network's id begins with {}", text)
+      .with_id("E-ID-AMBIGUOUS")
+      .with_hint(fmt::format("write more of it: {} or {}", short_id(one), short_id(other)));
+}
+
 Error in_use(const Network& n, const std::vector<std::string>& users) {
   bool one = users.size() == 1;
   return error(ErrorCode::conflict, "network {} is in use by container{} {}", n.name, one ? "" : "s", join(users, ", "))
@@ -109,24 +115,31 @@ Network NetworkStore::find(const std::string& text) const {
     if (is_id_prefix(text) && n.id.starts_with(text)) found.push_back(&n);
   }
   if (found.size() == 1) return *found[0];
-  if (found.size() > 1)
-    throw error(ErrorCode::conflict, "more than one network's id begins with {}", text)
-        .with_id("E-ID-AMBIGUOUS")
-        .with_hint(fmt::format("write more of it: {} or {}", short_id(found[0]->id), short_id(found[1]->id)));
+  if (found.size() > 1) throw ambiguous(text, found[0]->id, found[1]->id);
   throw no_such_network(text, did_you_mean_hint(text, names));
 }
 
 std::optional<Network> NetworkStore::find_damaged(const std::string& text) const {
   if (!is_id_prefix(text)) return std::nullopt;
+  std::optional<Network> found;
   for (const auto& id : list_dir(dir())) {
-    if (!is_full_id(id) || !id.starts_with(text) || !path_exists(config(id))) continue;
-    Network n;
-    n.id = id;
-    n.name = short_id(id);
-    n.driver = "bridge";
-    return n;
+    if (!is_full_id(id) || !id.starts_with(text) || !is_damaged(id)) continue;
+    if (found) throw ambiguous(text, found->id, id);
+    found.emplace();
+    found->id = id;
+    found->name = short_id(id);
+    found->driver = "bridge";
   }
-  return std::nullopt;
+  return found;
+}
+
+bool NetworkStore::is_damaged(const std::string& id) const {
+  try {
+    read(id);
+    return false;
+  } catch (const Error&) {
+    return true;
+  }
 }
 
 std::vector<NetworkConfig> NetworkStore::known() const {

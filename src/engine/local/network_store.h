@@ -29,7 +29,7 @@ class NetworkStore {
   Network find(const std::string& text) const;
   /// By its whole id, without a look at others.
   std::optional<Network> read(const std::string& id) const;
-  /// By a beginning of the id, when its record cannot be read: to be removed.
+  /// By a beginning of the id, when its record cannot be read: to be removed. Throws E-ID-AMBIGUOUS.
   std::optional<Network> find_damaged(const std::string& text) const;
   /// Those that the kernel may have something of. Takes no lock.
   std::vector<network::NetworkConfig> known() const;
@@ -59,6 +59,7 @@ class NetworkStore {
   std::string folder(const std::string& id) const { return dir() + "/" + id; }
   std::string config(const std::string& id) const { return folder(id) + "/config"; }
   FileLock lock() const;
+  bool is_damaged(const std::string& id) const;
   std::optional<network::Subnet> stored_bridge() const;
   network::NetworkConfig bridge_config(const network::Subnet& subnet) const;
   network::Subnet settle_bridge();

@@ -61,8 +61,9 @@ void LocalEngine::remove_network(const std::string& text, bool force) {
   try {
     n = networks_.store().find(text);
   } catch (const Error& e) {
+    if (e.id() != "E-NETWORK-NOT-FOUND") throw;
     auto damaged = networks_.store().find_damaged(text);
-    if (!damaged && force && e.id() == "E-NETWORK-NOT-FOUND") return;
+    if (!damaged && force) return;
     if (!damaged) throw;
     n = *damaged;
   }
