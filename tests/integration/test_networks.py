@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Networks of one's own: make, list, remove; who is in them, under which addresses and names."""
+import fcntl
 import ipaddress
 import json
 import os
@@ -423,6 +424,18 @@ def test_connect_and_disconnect_a_running_container(engine):
     engine.ok("restart", "-t", "0", "app")
     assert list(engine.inspect("app")["NetworkSettings"]["Networks"]) == ["other"]
     engine.ok("create", "--name", "next", "--network", "mine", "--ip", "10.77.0.9", "base", "true")
+
+
+def test_who_waits_in_vain_for_addresses_says_of_which_network(engine):
+    made = engine.ok("network", "create", "mine").out.strip()
+    engine.ok("create", "--name", "app", "--network", "bridge", "base", "true")
+    engine.ok("network", "connect", "mine", "app")
+    with open(f"{engine.root}/networks/{made}/lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        result = engine.fails("network", "disconnect", "mine", "app", match="E-LOCKED")
+    assert f"network {made[:12]}" in result.err
+    engine.ok("network", "disconnect", "mine", "app")
+    engine.ok("network", "rm", "mine")
 
 
 def test_connect_a_stopped_container(engine):

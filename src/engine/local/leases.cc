@@ -75,7 +75,12 @@ bool Leases::add(const Address& address, const std::string& container) {
   return made == 0;
 }
 
-FileLock Leases::lock() const { return FileLock::acquire(dir_ + "/lock", "the addresses of a network", lock_patience); }
+FileLock Leases::lock() const {
+  return FileLock::acquire(
+      dir_ + "/lock",
+      fmt::format("the list of addresses of network {}", short_id(std::string_view(dir_).substr(dir_.rfind('/') + 1))),
+      lock_patience);
+}
 
 std::string Leases::claim(const Address& address, const std::string& container) {
   if (add(address, container)) return "";

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "base/error.h"
+#include "base/id.h"
 #include "os/file.h"
 
 namespace servin::engine {
@@ -10,10 +12,14 @@ namespace {
 
 constexpr std::size_t names_limit = 16U << 20U;  // as the resolver reads
 
+FileLock lock_names(const std::string& dir, std::string_view network) {
+  return FileLock::acquire(dir + "/names.lock", fmt::format("the list of names of network {}", network), lock_patience);
+}
+
 }  // namespace
 
 void NetworkNames::change(const std::function<bool(dns::Names&)>& edit) {
-  FileLock held = FileLock::acquire(dir_ + "/names.lock", "the names of the network", lock_patience);
+  FileLock held = lock_names(dir_, short_id(std::string_view(dir_).substr(dir_.rfind('/') + 1)));
   auto text = read_file(dir_ + "/names", names_limit);
   if (!text) return;
   dns::Names names = dns::parse_names(*text);
@@ -23,7 +29,7 @@ void NetworkNames::change(const std::function<bool(dns::Names&)>& edit) {
 void NetworkNames::add(const network::NetworkConfig& network, const dns::Endpoint& endpoint,
                        const std::function<std::vector<dns::Endpoint>()>& others) {
   make_dirs(dir_);
-  FileLock held = FileLock::acquire(dir_ + "/names.lock", "the names of the network", lock_patience);
+  FileLock held = lock_names(dir_, network.name);
   dns::Names names;
   if (auto text = read_file(dir_ + "/names", names_limit))
     names.endpoints = dns::parse_names(*text).endpoints;
