@@ -426,6 +426,32 @@ def test_connect_and_disconnect_a_running_container(engine):
     engine.ok("create", "--name", "next", "--network", "mine", "--ip", "10.77.0.9", "base", "true")
 
 
+@pytest.mark.parametrize("trouble", ["names", "resolver"])
+def test_a_connect_that_fails_leaves_nothing(engine, trouble):
+    """Neither an interface nor a name nor an address; the next container has the address, and the connect works later."""
+    made = engine.ok("network", "create", "--subnet", SUBNET, "mine").out.strip()
+    engine.ok("run", "-d", "--name", "app", "--network", "bridge", "base", "sleep", "1000")
+    hosts = engine.ok("exec", "app", "cat", "/etc/hosts").out
+    folder = pathlib.Path(f"{engine.root}/run/networks/{made}")
+    folder.mkdir(parents=True, exist_ok=True)
+    if trouble == "names":
+        with open(folder / "names.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            result = engine.fails("network", "connect", "mine", "app", match="E-LOCKED")
+        assert "network mine" in result.err
+    else:
+        (folder / "netd.lock").mkdir()
+        engine.fails("network", "connect", "mine", "app", match="netd.lock")
+        (folder / "netd.lock").rmdir()
+    assert list(interfaces(engine, "app")) == ["eth0"] and list(engine.inspect("app")["NetworkSettings"]["Networks"]) == ["bridge"]
+    assert engine.ok("exec", "app", "cat", "/etc/hosts").out == hosts
+    serve(engine, "db")
+    assert place(engine, "db")["IPAddress"] == "10.77.0.2"
+    assert found(engine, "db", "app") == set()
+    engine.ok("network", "connect", "mine", "app")
+    assert interfaces(engine, "app")["eth1"] == "10.77.0.3" and ask(engine, "app", "db") == "hellofrom db\n"
+
+
 def test_who_waits_in_vain_for_addresses_says_of_which_network(engine):
     made = engine.ok("network", "create", "mine").out.strip()
     engine.ok("create", "--name", "app", "--network", "bridge", "base", "true")

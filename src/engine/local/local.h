@@ -257,6 +257,7 @@ class LocalEngine : public Engine {
 
   // network_connect.cc
   Fd network_space(const Locked& c);
+  void connect_running(const Locked& c, const Network& network);
   void refresh_network_files(const ContainerConfig& config);
 
   // network_verbs.cc

@@ -41,6 +41,23 @@ void LocalEngine::refresh_network_files(const ContainerConfig& config) {
   if (write_network_files(config, paths_.container(config.id), "", now.view)) networks_.ensure_resolver(now);
 }
 
+/// It has its place in the network already; that is given up when this fails.
+void LocalEngine::connect_running(const Locked& c, const Network& network) {
+  const ContainerConfig& config = c.container.config;
+  Fd space;  // before the steps that use it: they run when the rest is gone
+  Rollback undo;
+  // An address is free only when no interface has it any more.
+  undo.add([&] {
+    if (!networks_.is_attached(c.row.id, network.id)) networks_.store().leases(network.id).release(c.row.id);
+  });
+  space = network_space(c);
+  networks_.connect(space, config, network);
+  undo.add([&] { write_network_files(config, paths_.container(config.id), "", networks_.present(config).view); });
+  undo.add([&] { networks_.disconnect(space, c.row.id, network.id); });
+  refresh_network_files(config);
+  undo.commit();
+}
+
 void LocalEngine::connect_network(const std::string& text, const std::string& container, const NetworkAddress& wanted) {
   validate_endpoint(wanted);
   Locked c = lock_and_settle(container);
@@ -58,13 +75,7 @@ void LocalEngine::connect_network(const std::string& text, const std::string& co
     throw membership(fmt::format("container {} is in network {} already", c.row.name, network.name),
                      "servin network inspect " + network.name);
   if (!member) networks_.enter(network, c.row.id, wanted);
-  if (up) {
-    Rollback undo;
-    undo.add([&] { networks_.store().leases(network.id).release(c.row.id); });
-    networks_.connect(network_space(c), config, network);
-    undo.commit();
-    refresh_network_files(config);
-  }
+  if (up) connect_running(c, network);
   emit("network", "connect", network.id, {{"container", c.row.id}, {"name", network.name}, {"type", network.driver}});
 }
 

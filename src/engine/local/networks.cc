@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/rollback.h"
 #include "base/strings.h"
 #include "engine/options.h"
 #include "network/dns/ensure.h"
@@ -243,7 +244,10 @@ void Networks::connect(const Fd& space, const ContainerConfig& config, const Net
   }
   Place place = take_place(store_.usable(network, config.id), config.id, number);
   stack().connect(space, config.id, place.endpoint, place.network);
+  Rollback undo;
+  undo.add([&] { stack().disconnect(space, config.id, network.id); });
   add_name(place, config);
+  undo.commit();
 }
 
 void Networks::disconnect(const Fd& space, const std::string& container, const std::string& network_id) {
