@@ -9,6 +9,7 @@
 #include "engine/local/running.h"
 #include "engine/options.h"
 #include "linux/net_namespace.h"
+#include "os/process.h"
 #include "state/container_config.h"
 
 namespace servin::engine {
@@ -32,7 +33,10 @@ bool has(const std::vector<std::string>& list, const std::string& item) {
 
 Fd LocalEngine::network_space(const Locked& c) {
   auto process = running_process(c.row.id, "network of");
-  return kernel::open_net_namespace(fmt::format("/proc/{}/ns/net", process.pid));
+  Fd space = kernel::open_net_namespace(fmt::format("/proc/{}/ns/net", process.pid));
+  // Somebody else may have had the pid by then, and with it another namespace: the host's.
+  if (!is_alive(process)) throw not_running(c.row.name);
+  return space;
 }
 
 /// hosts and resolv.conf as a start would make them now.
