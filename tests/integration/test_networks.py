@@ -348,6 +348,22 @@ def test_rm_by_the_beginning_of_an_id(engine):
     assert engine.ok("network", "ls").err == "" and not (folder / made).exists()
 
 
+def test_a_damaged_record_hides_no_container(engine):
+    made = engine.ok("network", "create", "mine").out.strip()
+    engine.ok("create", "--name", "app", "--network", "bridge", "base", "true")
+    engine.ok("network", "connect", "mine", "app")
+    config = pathlib.Path(f"{engine.root}/networks/{made}/config")
+    whole = config.read_text()
+    config.write_text("{")
+    result = engine.ok("inspect", "app")
+    assert result.json()[0]["Name"].strip("/") == "app" and made[:12] in result.err
+    assert "mine" not in result.json()[0]["NetworkSettings"]["Networks"]
+    engine.fails("start", "app", code=None, match=made[:12])
+    config.write_text(whole)
+    assert "mine" in engine.inspect("app")["NetworkSettings"]["Networks"]
+    engine.ok("start", "app")
+
+
 def test_leases_of_a_killed_create_are_free(engine):
     """What a kill between the steps leaves: an address of a container that is not there, and a folder without a record."""
     made = engine.ok("network", "create", "--subnet", SUBNET, "mine").out.strip()

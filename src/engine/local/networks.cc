@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/id.h"
 #include "base/log.h"
 #include "base/rollback.h"
 #include "base/strings.h"
@@ -335,13 +336,18 @@ std::optional<network::Attachment> Networks::attachment(const std::string& conta
 std::vector<NetworkAddress> Networks::places(const std::string& container) {
   std::vector<NetworkAddress> places;
   for (const auto& id : store_.networks_of(container)) {
-    auto network = store_.read(id);
-    if (!network) continue;
-    NetworkAddress place;
-    place.network_id = id;
-    place.network = network->name;
-    place.aliases = store_.leases(id).member(container).value_or(Member{}).aliases;
-    places.push_back(std::move(place));
+    try {
+      auto network = store_.read(id);
+      if (!network) continue;
+      NetworkAddress place;
+      place.network_id = id;
+      place.network = network->name;
+      place.aliases = store_.leases(id).member(container).value_or(Member{}).aliases;
+      places.push_back(std::move(place));
+    } catch (const Error& e) {
+      // This is for a look at the container: a damaged network must not hide it.
+      log::warn("network {}: {}", short_id(id), e.what());
+    }
   }
   return places;
 }
