@@ -409,6 +409,15 @@ def test_several_networks_from_the_beginning(engine):
         engine.fails("create", "--network", "front", "--network", second, "base", "true", match="E-OPTION-CONFLICT")
 
 
+def test_a_network_named_twice_is_refused(engine):
+    made = engine.ok("network", "create", "--subnet", SUBNET, "mine").out.strip()
+    engine.ok("network", "create", "other")
+    for words in (["mine", "mine"], ["mine", made[:12]], ["other", "mine", "mine"]):
+        result = engine.fails("create", *[part for word in words for part in ("--network", word)], "base", "true", match="E-OPTION-CONFLICT")
+        assert "network mine is given twice" in result.err
+    assert engine.ok("ls", "-aq").out == "" and not list(pathlib.Path(f"{engine.root}/networks/{made}").glob("addresses/*"))
+
+
 def test_connect_and_disconnect_a_running_container(engine):
     engine.ok("network", "create", "--subnet", SUBNET, "mine")
     serve(engine, "db")

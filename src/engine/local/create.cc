@@ -73,6 +73,16 @@ std::string image_stop_signal(const oci::ImageConfig& image) {
   }
 }
 
+// After names were found for ids: two words may mean one network, and a second lease there would be nobody's.
+void refuse_network_twice(const CreateRequest& request) {
+  std::set<std::string> seen = {request.network};
+  for (const auto& other : request.more_networks)
+    if (!seen.insert(other).second)
+      throw error(ErrorCode::invalid_argument, "network {} is given twice", other)
+          .with_id("E-OPTION-CONFLICT")
+          .with_hint("give --network " + other + " once");
+}
+
 }  // namespace
 
 ContainerConfig LocalEngine::settle_config(const CreateRequest& request, const image::Image& image) {
@@ -83,6 +93,7 @@ ContainerConfig LocalEngine::settle_config(const CreateRequest& request, const i
   if (Networks::is_one(request.network) && request.network != "bridge")
     c.request.network = networks_.store().find(request.network).name;
   for (auto& other : c.request.more_networks) other = networks_.store().find(other).name;
+  refuse_network_twice(c.request);
   c.image_id = image.id;
   c.image_name = request.image;
   c.args = settle_args(request, image.config);

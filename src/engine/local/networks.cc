@@ -148,8 +148,7 @@ void Networks::enter(const ContainerConfig& config) {
   wanted.mac = r.mac;
   wanted.aliases = r.network_aliases;
   if (r.network != "bridge") enter(store_.find(r.network), config.id, wanted);
-  for (const auto& other : r.more_networks)
-    if (other != r.network) enter(store_.find(other), config.id, {});
+  for (const auto& other : r.more_networks) enter(store_.find(other), config.id, {});
 }
 
 Networks::Place Networks::take_place(const NetworkConfig& network, const std::string& container, unsigned number) {
