@@ -509,6 +509,10 @@ def test_who_cannot_be_connected(engine):
     for mode in ("none", "host"):
         engine.ok("create", "--name", mode, "--network", mode, "base", "true")
         engine.fails("network", "connect", "mine", mode, match="E-OPTION-CONFLICT")
+        for network in ("mine", mode):
+            result = engine.fails("network", "disconnect", network, mode, match="E-OPTION-CONFLICT")
+            assert "make it with --network NAME" in result.err
+        engine.ok("network", "disconnect", "--force", "mine", mode)
     engine.ok("create", "--name", "one", "--network", "mine", "base", "true")
     engine.fails("network", "connect", "bridge", "one", match="E-NETWORK-BUILT-IN")
     engine.fails("network", "connect", "mime", "one", match="did you mean \"mine\"")

@@ -89,11 +89,12 @@ void LocalEngine::disconnect_network(const std::string& text, const std::string&
   Network network = networks_.store().find(text);
   auto ids = networks_.store().networks_of(c.row.id);
   bool first = config.request.network == network.name;
-  if (!first && !has(ids, network.id)) {
-    if (force) return;
+  bool member = first || has(ids, network.id);
+  if (!member && force) return;
+  if (!Networks::is_one(config.request.network)) throw no_own_network(c.row.name, config.request.network);
+  if (!member)
     throw membership(fmt::format("container {} is not in network {}", c.row.name, network.name),
                      "servin inspect -f '{{json .NetworkSettings.Networks}}' " + c.row.name);
-  }
   std::erase(ids, network.id);
   if (ids.empty() && (first || config.request.network != "bridge"))
     throw membership(fmt::format("network {} is the only one of container {}", network.name, c.row.name),
