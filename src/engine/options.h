@@ -37,7 +37,7 @@ RestartRule parse_restart(std::string_view text);
 void validate(const CreateRequest& request);
 /// The part of it that `update` changes.
 void validate_limits(const Resources& resources);
-/// What somebody asks for in one network.
-void validate_endpoint(const NetworkAddress& wanted);
+/// What somebody asks for in one network. `alias_option`: as the command calls it.
+void validate_endpoint(const NetworkAddress& wanted, std::string_view alias_option);
 
 }  // namespace servin::engine

@@ -77,7 +77,7 @@ void check_endpoint(const CreateRequest& r) {
   wanted.address = r.ip;
   wanted.address6 = r.ip6;
   wanted.aliases = r.network_aliases;
-  validate_endpoint(wanted);
+  validate_endpoint(wanted, "--network-alias");
 }
 
 void check_network(const CreateRequest& r) {
@@ -348,14 +348,14 @@ void check_no_isolation(const CreateRequest& r) {
 
 }  // namespace
 
-void validate_endpoint(const NetworkAddress& wanted) {
+void validate_endpoint(const NetworkAddress& wanted, std::string_view alias_option) {
   if (!wanted.address.empty() && !is_address(wanted.address, AF_INET))
     throw bad("--ip", wanted.address, "not an IPv4 address").with_hint("for example --ip 10.5.0.9");
   if (!wanted.address6.empty() && !is_address(wanted.address6, AF_INET6))
     throw bad("--ip6", wanted.address6, "not an IPv6 address").with_hint("for example --ip6 fd00:5::9");
   for (const auto& alias : wanted.aliases)
     if (!is_alias(alias))
-      throw bad("--network-alias", alias, "not a host name").with_hint("letters, digits, - and . : at most 63");
+      throw bad(alias_option, alias, "not a host name").with_hint("letters, digits, - _ and . : at most 63");
 }
 
 void validate_limits(const Resources& r) { check_resources(r); }

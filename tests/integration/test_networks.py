@@ -519,7 +519,8 @@ def test_who_cannot_be_connected(engine):
     engine.fails("network", "connect", "mine", "onne", match="E-CONTAINER-NOT-FOUND")
     engine.ok("network", "create", "other")
     engine.fails("network", "connect", "--ip", "x", "other", "one", match="not an IPv4 address")
-    engine.fails("network", "connect", "--alias", "a b", "other", "one", match="not a host name")
+    result = engine.fails("network", "connect", "--alias", "a/b", "other", "one", match="not a host name")
+    assert '--alias "a/b"' in result.err and "--network-alias" not in result.err and "- _ and ." in result.err
     assert list(engine.inspect("one")["NetworkSettings"]["Networks"]) == ["mine"]
 
 

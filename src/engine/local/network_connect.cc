@@ -63,7 +63,7 @@ void LocalEngine::connect_running(const Locked& c, const Network& network) {
 }
 
 void LocalEngine::connect_network(const std::string& text, const std::string& container, const NetworkAddress& wanted) {
-  validate_endpoint(wanted);
+  validate_endpoint(wanted, "--alias");
   Locked c = lock_and_settle(container);
   const ContainerConfig& config = c.container.config;
   Network network = networks_.store().find(text);
