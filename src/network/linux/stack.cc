@@ -253,7 +253,7 @@ Attached NetworkStack::attach(const Fd& space, const ContainerNetworkPlan& plan,
   }
   kernel_->configure(space, endpoints);
   auto elements = container_elements(kernel_->names, record);
-  undo.add([&] { kernel_->table.remove(Kernel::ports_of(elements)); });
+  undo.add([this, elements] { kernel_->table.remove(Kernel::ports_of(elements)); });
   kernel_->add_elements(elements);
   allow_in_foreign_tables(kernel_->nft, kernel_->mark(), kernel_->foreign_links(networks));
   forget_connections(result.ports);
@@ -268,13 +268,18 @@ void NetworkStack::connect(const Fd& space, const std::string& container_id, con
   const Endpoint* leader = leading_endpoint(record.plan, record.networks);
   bool leads = leader == nullptr && !network.internal;
   EndpointPlan plan = plan_endpoint(kernel_->names, network, container_id, endpoint, leads);
-  Rollback undo;
   auto before = record;
+  Rollback undo;
   record.plan.endpoints.push_back(endpoint);
-  if (find_network(record.networks, network.id) == nullptr) record.networks.push_back(network);
+  // As it is now: since the container was in it, its subnet may have become another one.
+  std::erase_if(record.networks, [&](const NetworkConfig& n) { return n.id == network.id; });
+  record.networks.push_back(network);
   write_file(kernel_->record(container_id), record.encode());
   undo.add([&] { write_file(kernel_->record(container_id), before.encode()); });
   kernel_->add_endpoint(space, network, plan, container_id, undo);
+  // macvlan, ipvlan: no end outside takes this one with it, and the container's namespace stays.
+  if (network.driver != Driver::bridge)
+    undo.add([&] { kernel::in_net_namespace(space, [&] { Links().remove(plan.interface); }); });
   kernel_->configure(space, {plan});
   kernel_->add_elements(container_elements(kernel_->names, record));
   allow_in_foreign_tables(kernel_->nft, kernel_->mark(), kernel_->foreign_links({network}));
@@ -304,8 +309,10 @@ void NetworkStack::disconnect(const Fd& space, const std::string& container_id, 
   });
   kernel_->table.remove(before);
   kernel_->add_elements(container_elements(kernel_->names, *record));
+  auto concerned = record->networks;
+  std::erase_if(record->networks, [&](const NetworkConfig& n) { return n.id == network_id; });
   write_file(kernel_->record(container_id), record->encode());
-  kernel_->prune(record->networks);
+  kernel_->prune(concerned);
 }
 
 void NetworkStack::detach(const std::string& container_id) {

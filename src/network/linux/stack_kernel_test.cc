@@ -190,6 +190,53 @@ TEST_F(Stack, ConnectsAndDisconnects) {
   EXPECT_EQ(stack().attachment(web.id)->plan.endpoints.size(), 1U);
 }
 
+TEST_F(Stack, KeepsNoSubnetOfANetworkThatItHasLeft) {
+  networks_ = {network('a', "10.7.0.0/24"), network('b', "10.8.0.0/24")};
+  Box web = start({networks_[0]});
+  auto subnets = [&] {
+    std::vector<std::string> all;
+    auto now = stack().attachment(web.id).value();
+    for (const auto& n : now.networks) all.push_back(n.subnets.at(0).subnet.text());
+    return all;
+  };
+  stack().connect(web.space, web.id, {networks_[1].id, {address("10.8.0.9")}, {}, "eth1", {}}, networks_[1]);
+  EXPECT_EQ(subnets(), (std::vector<std::string>{"10.7.0.0/24", "10.8.0.0/24"}));
+  stack().disconnect(web.space, web.id, networks_[1].id);
+  EXPECT_EQ(subnets(), (std::vector<std::string>{"10.7.0.0/24"}));
+  EXPECT_EQ(Links::index_of(LinkNames("0123abcd").bridge(networks_[1])), 0U);
+  networks_[1] = network('b', "10.9.0.0/24");  // it stepped aside
+  stack().connect(web.space, web.id, {networks_[1].id, {address("10.9.0.9")}, {}, "eth1", {}}, networks_[1]);
+  EXPECT_EQ(subnets(), (std::vector<std::string>{"10.7.0.0/24", "10.9.0.0/24"}));
+}
+
+TEST_F(Stack, LeavesNoLinkBehindWhenItCannotConnect) {
+  networks_ = {network('a', "10.7.0.0/24"), network('b', "192.0.2.0/24")};
+  networks_[0].internal = true;  // so that the way out is to be the other one's
+  networks_[1].driver = Driver::macvlan;
+  networks_[1].parent = "eth0";
+  networks_[1].subnets[0].gateway = address("203.0.113.1");  // which cannot be reached
+  Box web = start({networks_[0]});
+  auto inside = [&] {
+    std::vector<std::string> links;
+    kernel::in_net_namespace(web.space, [&] { links = link_names(); });
+    return links;
+  };
+  auto before = inside();
+  Endpoint endpoint{networks_[1].id, {address("192.0.2.50")}, {}, "eth1", {}};
+  try {
+    stack().connect(web.space, web.id, endpoint, networks_[1]);
+    FAIL() << "a route by a gateway that is nowhere";
+  } catch (const Error& e) {
+    if (e.code() == ErrorCode::unsupported) GTEST_SKIP() << e.message();
+    EXPECT_NE(std::string(e.what()).find("default route"), std::string::npos) << e.what();
+  }
+  EXPECT_EQ(inside(), before);
+  EXPECT_EQ(stack().attachment(web.id)->plan.endpoints.size(), 1U);
+  networks_[1].subnets[0].gateway = address("192.0.2.2");
+  stack().connect(web.space, web.id, endpoint, networks_[1]);
+  EXPECT_EQ(inside().size(), before.size() + 1);
+}
+
 TEST_F(Stack, GetsThroughAFirewallThatDrops) {
   kernel::NetlinkSocket nft(NETLINK_NETFILTER);
   networks_ = {network('a', "10.7.0.0/24")};
