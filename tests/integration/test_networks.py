@@ -557,7 +557,7 @@ def parent():
 
 
 def has_macvlan():
-    made = subprocess.run(["ip", "link", "add", "svprobe", "type", "dummy"], capture_output=True)
+    made = subprocess.run(["ip", "link", "add", "svprobe", "type", "veth", "peer", "name", "svprobep"], capture_output=True)
     made = made.returncode == 0 and subprocess.run(["ip", "link", "add", "link", "svprobe", "name", "svprobem", "type", "macvlan"], capture_output=True).returncode == 0
     subprocess.run(["ip", "link", "del", "svprobe"], capture_output=True)
     return made
