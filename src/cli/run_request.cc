@@ -139,6 +139,10 @@ void put_network(const Parsed& parsed, engine::CreateRequest& create) {
   std::vector<std::string> networks = parsed.all("network");
   create.network = !networks.empty() ? networks.front() : publishes ? "bridge" : "none";
   if (networks.size() > 1) create.more_networks.assign(networks.begin() + 1, networks.end());
+  create.ip = parsed.value_or("ip", "");
+  create.ip6 = parsed.value_or("ip6", "");
+  create.mac = parsed.value_or("mac-address", "");
+  create.network_aliases = parsed.all("network-alias");
   create.publish = parsed.all("publish");
   create.publish_all = parsed.flag("publish-all");
   create.hostname = parsed.value_or("hostname", "");

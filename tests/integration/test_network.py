@@ -321,7 +321,7 @@ def test_the_default_network_steps_aside(engine):
 
 def test_it_steps_aside_for_stopped_containers_too(engine):
     """Two engines whose containers do not run at the same time may have chosen the same subnet."""
-    engine.ok("run", "--name", "one", "base", "ip", "-4", "-o", "address", "show", "dev", "eth0")
+    engine.ok("run", "--name", "one", "--network", "bridge", "base", "ip", "-4", "-o", "address", "show", "dev", "eth0")
     engine.wait_for("the bridge to go", lambda: not engine.leftovers())
     subnet = pathlib.Path(f"{engine.root}/networks/bridge").read_text().strip()
     script = 'ip link set lo up && ip address add "$0" dev lo && exec "$@"'

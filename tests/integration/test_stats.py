@@ -30,7 +30,7 @@ def limit(engine, name, controller, v1, v2):
 
 
 def test_a_busy_one_and_an_idle_one(engine):
-    engine.ok("run", "-d", "--name", "busy", *BUSY)
+    engine.ok("run", "-d", "--name", "busy", "--network", "bridge", *BUSY)
     engine.ok("run", "-d", "--name", "idle", "-m", "64m", "--network", "none", "base", *SLEEP)
     found = stats(engine)
     assert set(found) == {"busy", "idle"}

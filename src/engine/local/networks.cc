@@ -378,7 +378,7 @@ void Networks::reload() { stack().reload(); }
 void Networks::sweep(const std::function<bool(const std::string&)>& is_running) {
   for (const auto& id : list_dir(run_dir() + "/attached")) {
     try {
-      if (!is_running(id)) leave(id);
+      if (is_full_id(id) && !is_running(id)) leave(id);
     } catch (const Error& e) {
       log::debug("networks of {}: {}", id, e.what());
     }

@@ -61,10 +61,17 @@ struct NetworkStack::Kernel {
     return Attachment::decode(*bytes);
   }
 
+  /// Of what is attached. A killed command may have left half of a record, whose name has a dot.
+  std::vector<std::string> ids() const {
+    auto found = list_dir(folder());
+    std::erase_if(found, [](const std::string& name) { return name.find('.') != std::string::npos; });
+    return found;
+  }
+
   /// Oldest first: of two that claim one port, the later one has it.
   std::vector<Attachment> load_all() const {
     std::vector<std::pair<std::int64_t, Attachment>> found;
-    for (const auto& id : list_dir(folder())) {
+    for (const auto& id : ids()) {
       struct stat s{};
       if (::stat(record(id).c_str(), &s) != 0) continue;
       try {
@@ -191,6 +198,7 @@ struct NetworkStack::Kernel {
     for (const auto& n : networks)
       if (!is_used(n, all) && n.driver == Driver::bridge) remove_bridges(n);
     if (!all.empty()) return;
+    for (const auto& half : list_dir(folder())) remove_tree(folder() + "/" + half);
     table.drop();
     leave_foreign_tables(nft, mark());
   }
@@ -334,7 +342,7 @@ std::optional<Attachment> NetworkStack::attachment(const std::string& container_
   return kernel_->load(container_id);
 }
 
-std::vector<std::string> NetworkStack::attached() const { return list_dir(kernel_->folder()); }
+std::vector<std::string> NetworkStack::attached() const { return kernel_->ids(); }
 
 void NetworkStack::remove_network(const NetworkConfig& network) {
   if (network.driver != Driver::bridge) return;
