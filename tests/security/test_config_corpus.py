@@ -113,7 +113,8 @@ def verdict(result, field, expected):
     if result.code < 0 or "terminate called" in result.err or "std::" in result.err:
         return f"crashed: {text}"
     if expected == REFUSED:
-        return None if result.code == 125 and result.err.strip() else f"not refused, or without a reason: {text}"
+        codes = (125, 127) if field == "WorkingDir" else (125,)  # 127: it is not there, as with the command
+        return None if result.code in codes and result.err.strip() else f"not refused, or without a reason: {text}"
     if expected == EITHER:
         return None if result.code in (0, 1, 125, 126, 127) else f"exit code {result.code}: {text}"
     code, out = expected
