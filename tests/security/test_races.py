@@ -105,5 +105,5 @@ def test_working_folder_is_swapped(engine, canary, shared):
     with swapping(shared, "target", "link"):
         for number in range(COUNT // 2):
             result = engine.run("run", "--rm", "-v", f"{shared}:/shared", "-w", f"/shared/target/w{number}", "x:1", "cat", "../../secret", timeout=30)
-            assert result.code in (1, 125), str(result)
+            assert result.code in (1, 125, 126, 127), str(result)
             assert not canary.changes(), canary.changes()
