@@ -70,7 +70,6 @@ Row image_row(const engine::ImageSummary& image, const std::string& reference, b
 
 engine::ImageFilter image_filter(const Parsed& parsed) {
   engine::ImageFilter filter;
-  filter.all = parsed.flag("all");
   filter.filters = filters_of(parsed);
   if (!parsed.args.empty()) {
     // `images ls` finds nothing and says nothing elsewhere; here the likely mistake is named.
@@ -118,7 +117,7 @@ int image_rm_handler(Context& context, const Parsed& parsed) {
   return for_each_target(context, parsed.args, false, [&](const std::string& name) {
     engine::RemovedImage removed;
     try {
-      removed = context.engine().remove_image(name, force, !parsed.flag("no-prune"));
+      removed = context.engine().remove_image(name, force);
     } catch (const Error& e) {
       if (!force || e.id() != "E-IMAGE-NOT-FOUND") throw;
     }

@@ -158,7 +158,7 @@ class FakeEngine : public engine::Engine {
     return R"({"Id":"sha256:1"})";
   }
   void tag(const std::string& image, const std::string& name) override { note("tag " + name, image, false); }
-  engine::RemovedImage remove_image(const std::string& name, bool, bool) override {
+  engine::RemovedImage remove_image(const std::string& name, bool) override {
     if (name != "base") throw Error(ErrorCode::not_found, "no such image: " + name).with_id("E-IMAGE-NOT-FOUND");
     return {{"base:latest"}, {"sha256:1"}};
   }

@@ -150,7 +150,7 @@ class Engine {
   /// Docker's `image inspect` shape as JSON text.
   virtual std::string inspect_image_json(const std::string& image) = 0;
   virtual void tag(const std::string& image, const std::string& reference) = 0;
-  virtual RemovedImage remove_image(const std::string& image, bool force, bool prune_parents) = 0;
+  virtual RemovedImage remove_image(const std::string& image, bool force) = 0;
   virtual PruneResult prune_images(bool all, const std::map<std::string, std::vector<std::string>>& filters,
                                    bool dry_run) = 0;
   struct Template {

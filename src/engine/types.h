@@ -332,7 +332,6 @@ struct ImageDetail {
 };
 
 struct ImageFilter {
-  bool all = false;
   std::map<std::string, std::vector<std::string>> filters;  // dangling label reference before since until
 };
 

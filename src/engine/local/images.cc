@@ -177,7 +177,7 @@ std::vector<std::string> LocalEngine::mounting_image(const std::string& image_id
   return names;
 }
 
-RemovedImage LocalEngine::remove_image(const std::string& text, bool force, bool) {
+RemovedImage LocalEngine::remove_image(const std::string& text, bool force) {
   auto users_of = [this](const std::string& image_id) {
     image::ImageStore::Users users;
     // Whether it runs or not: the layers under a mount cannot be kept without the image.

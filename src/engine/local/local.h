@@ -90,7 +90,7 @@ class LocalEngine : public Engine {
   ImageDetail inspect_image(const std::string& image) override;
   std::string inspect_image_json(const std::string& image) override;
   void tag(const std::string& image, const std::string& reference) override;
-  RemovedImage remove_image(const std::string& image, bool force, bool prune_parents) override;
+  RemovedImage remove_image(const std::string& image, bool force) override;
   PruneResult prune_images(bool all, const std::map<std::string, std::vector<std::string>>& filters,
                            bool dry_run) override;
   std::vector<Template> list_templates() override;
