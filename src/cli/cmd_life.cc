@@ -120,17 +120,6 @@ int update_handler(Context& context, const Parsed& parsed) {
 }
 
 constexpr auto update_options = std::to_array<OptionSpec>({
-    {.names = "-m,--memory", .value = "SIZE", .help = "limit: 512m, 1g"},
-    {.names = "--memory-swap", .value = "SIZE", .help = "memory + swap; -1: no limit"},
-    {.names = "--memory-reservation", .value = "SIZE", .help = "soft limit"},
-    {.names = "--cpus", .value = "NUMBER", .help = "1.5: one and a half CPUs"},
-    {.names = "-c,--cpu-shares", .value = "NUMBER", .help = "relative weight (1024)"},
-    {.names = "--cpu-quota", .value = "MICROSECONDS", .help = "per period"},
-    {.names = "--cpu-period", .value = "MICROSECONDS", .help = "of the quota"},
-    {.names = "--cpuset-cpus", .value = "LIST", .help = "0-3,5"},
-    {.names = "--cpuset-mems", .value = "LIST", .help = "memory nodes"},
-    {.names = "--pids-limit", .value = "NUMBER", .help = "processes and threads; -1: no limit"},
-    {.names = "--blkio-weight", .value = "NUMBER", .help = "10 to 1000"},
     {.names = "--restart", .value = "POLICY", .help = "no, on-failure[:RETRIES], always, unless-stopped"},
 });
 constexpr auto update_examples = std::to_array<Example>(
@@ -222,7 +211,8 @@ const CommandSpec table[] = {
      .arguments = "CONTAINER...",
      .summary = "change limits and the restart policy",
      .text = "Of running containers at once, of others from their next start. What is not named stays as it is.",
-     .options = update_options,
+     .options = limit_options(),
+     .more_options = update_options,
      .min_args = 1,
      .max_args = -1,
      .complete = Complete::container,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every option that `docker run` knows: those that work, and those that wait for their part of the engine, so that none
 // is ever taken and ignored.
+#include <algorithm>
 #include <array>
 
 #include "cli/run_request.h"
@@ -210,6 +211,17 @@ constexpr auto attach_table = std::to_array<OptionSpec>({
 }  // namespace
 
 std::span<const OptionSpec> container_options() { return container_table; }
+
+std::span<const OptionSpec> limit_options() {
+  constexpr auto row = [](std::string_view names) {
+    return static_cast<std::size_t>(std::ranges::find(container_table, names, &OptionSpec::names) -
+                                    container_table.begin());
+  };
+  constexpr std::size_t first = row("-m,--memory"), last = row("--blkio-weight");
+  static_assert(first < last && last < container_table.size());
+  return std::span(container_table).subspan(first, last - first + 1);
+}
+
 std::span<const OptionSpec> attach_options() { return attach_table; }
 
 }  // namespace servin::cli

@@ -37,6 +37,7 @@ struct RunRequest {
 };
 
 std::span<const OptionSpec> container_options();  // run and create
+std::span<const OptionSpec> limit_options();      // those of them that `update` changes
 std::span<const OptionSpec> attach_options();     // run only: -d, --sig-proxy, --detach-keys, -a
 
 RunRequest run_request(const Parsed& parsed, const Surroundings& around);
