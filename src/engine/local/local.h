@@ -289,6 +289,7 @@ class LocalEngine : public Engine {
   /// The container's files with all its mounts. The same object for everybody while one is in use: a stopped container
   /// has its lock held and its overlay mounted by it.
   Tree open_tree(const std::string& container, bool writable);
+  Tree hold_tree(const std::string& container, Row row);
   /// Its root file system alone, to be read.
   Tree open_root(const std::string& container);
   runtime::LaunchPlan tree_plan(const ContainerConfig& config);

@@ -49,19 +49,27 @@ runtime::LaunchPlan LocalEngine::tree_plan(const ContainerConfig& config) {
   return plan;
 }
 
-LocalEngine::Tree LocalEngine::open_tree(const std::string& text, bool writable) {
-  Row row = find(text);
-  if (auto known = trees_[row.id].lock(); known && (known->writable || !writable)) return known;
+/// Without a view yet. Of a container that does not run the lock is held.
+LocalEngine::Tree LocalEngine::hold_tree(const std::string& text, Row row) {
   auto tree = std::make_shared<ContainerTree>();
   ContainerState state;
   if (!settle_if_needed(row, state)) throw no_such_container(text);
   if (is_being_made(row)) throw being_made(row);
   if (!is_up(state.status)) {
     Locked c = lock_and_settle(text);
-    state = c.container.state;
+    state.status = c.container.state.status;
     tree->lock = std::move(c.lock);
   }
-  tree->row = row;
+  if (is_up(state.status)) tree->lock.reset();  // somebody started it meanwhile
+  tree->row = std::move(row);
+  tree->was_up = is_up(state.status);
+  return tree;
+}
+
+LocalEngine::Tree LocalEngine::open_tree(const std::string& text, bool writable) {
+  Row row = find(text);
+  if (auto known = trees_[row.id].lock(); known && (known->writable || !writable)) return known;
+  auto tree = hold_tree(text, row);
   tree->writable = writable;
   ContainerConfig config = load_container(row).config;
   if (::geteuid() != 0) {
@@ -69,8 +77,7 @@ LocalEngine::Tree LocalEngine::open_tree(const std::string& text, bool writable)
     tree->view.root = open_folder(paths_.container(row.id) + "/upper");
     return tree;
   }
-  if (is_up(state.status)) {
-    tree->lock.reset();
+  if (tree->was_up) {
     tree->view = runtime::view_running(first_process(run_dir(row.id), row.name));
     return tree;
   }
@@ -90,21 +97,11 @@ LocalEngine::Tree LocalEngine::open_tree(const std::string& text, bool writable)
 
 LocalEngine::Tree LocalEngine::open_root(const std::string& text) {
   Row row = find(text);
-  auto tree = std::make_shared<ContainerTree>();
-  ContainerState state;
-  if (!settle_if_needed(row, state)) throw no_such_container(text);
-  if (is_being_made(row)) throw being_made(row);
-  if (!is_up(state.status)) {
-    Locked c = lock_and_settle(text);
-    state = c.container.state;
-    tree->lock = std::move(c.lock);
-  }
-  tree->row = row;
+  auto tree = hold_tree(text, row);
   ContainerConfig config = load_container(row).config;
   if (::geteuid() != 0) {
     tree->view.root = open_folder(paths_.container(row.id) + "/upper");
-  } else if (is_up(state.status) && config.request.isolation == Isolation::namespaces) {
-    tree->lock.reset();
+  } else if (tree->was_up && config.request.isolation == Isolation::namespaces) {
     tree->view = runtime::view_running_root(first_process(run_dir(row.id), row.name));
   } else {
     // Also of a running one without isolation: the root of its mounts is the host's.

@@ -28,6 +28,7 @@ struct ContainerTree {
   std::function<void()> release;  // takes off what was mounted for this; never throws
   runtime::View view;
   bool writable = false;
+  bool was_up = false;  // when it was opened
   const Fd& root() const { return view.root; }
 };
 
