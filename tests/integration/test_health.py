@@ -110,8 +110,12 @@ def test_the_start_interval_is_used_until_it_is_healthy(engine):
 
 
 def test_waiting_ends_with_the_container(engine):
-    run(engine, "false", command=("base", "sh", "-c", "sleep 0.5"))
-    engine.fails("wait", "--condition", "healthy", "one", match="E-NOT-RUNNING")
+    run(engine, "false", command=("base", "sh", "-c", "until [ -e /end ]; do usleep 10000; done"))
+    waiting = engine.popen("wait", "--condition", "healthy", "one", stderr=subprocess.PIPE, text=True)
+    engine.wait_for("a check", lambda: health(engine, "one")["Log"])
+    assert waiting.poll() is None
+    engine.ok("exec", "one", "touch", "/end")
+    assert "E-NOT-RUNNING" in waiting.communicate(timeout=60)[1] and waiting.returncode == 125
     engine.ok("run", "-d", "--name", "two", "base", *SLEEP)
     engine.fails("wait", "--condition", "healthy", "two", match="E-NO-HEALTHCHECK")
     engine.fails("wait", "--condition", "helthy", "two", match="healthy")
