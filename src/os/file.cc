@@ -194,10 +194,20 @@ Error locked(std::string_view what, const Holder& holder) {
 }  // namespace
 
 FileLock FileLock::acquire(const std::string& path, std::string_view what, std::int64_t timeout_ns) {
-  std::int64_t start = monotonic_ns();
+  const std::int64_t look_again = std::min<std::int64_t>(timeout_ns / 8, 500'000'000);
+  const std::int64_t begin = monotonic_ns();
+  std::int64_t start = begin, next_look = begin + look_again;
+  std::string seen;
   for (timespec pause{0, 200'000};;) {
     if (Fd fd = try_lock(path)) return FileLock(std::move(fd));
-    std::int64_t waited = monotonic_ns() - start;
+    std::int64_t present = monotonic_ns();
+    if (timeout_ns > 0 && present >= next_look && present - begin < longest_queue * timeout_ns) {
+      next_look = present + look_again;
+      std::string holder = holder_of(path).pid;
+      if (!seen.empty() && holder != seen) start = present;  // the queue moves
+      seen = std::move(holder);
+    }
+    std::int64_t waited = present - start;
     if (waited >= timeout_ns || waited >= lock_patience) {
       Holder holder = holder_of(path);
       if (waited >= timeout_ns || holder.stopped) throw locked(what, holder);

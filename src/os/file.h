@@ -37,12 +37,15 @@ std::uint64_t tree_size(const std::string& path);
 
 /// How long a command waits for another one that holds a lock: with what it does itself it answers within 10 s.
 constexpr std::int64_t lock_patience = 9'000'000'000;  // ns
+constexpr std::int64_t longest_queue = 10;
 
 /// flock(2) on a file that is made when missing; released when the object dies. The holder writes its pid into it.
 class FileLock {
  public:
-  /// Waits at most `timeout_ns` (0: tries once), then throws timeout and names the holder's pid. For a holder that a
-  /// signal has stopped nobody waits longer than lock_patience. `what` names the object.
+  /// Waits at most `timeout_ns` for one holder (0: tries once), then throws timeout and names its pid. While one holder
+  /// follows the other the time begins anew, at most longest_queue times: of 200 commands at once none gives up because
+  /// it is the last. For a holder that a signal has stopped nobody waits longer than lock_patience. `what` names the
+  /// object.
   static FileLock acquire(const std::string& path, std::string_view what, std::int64_t timeout_ns);
   static std::optional<FileLock> try_acquire(const std::string& path);
   /// For a child that goes on holding it: the lock ends with the last copy, or with LOCK_UN on any of them.

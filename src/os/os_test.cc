@@ -147,6 +147,25 @@ TEST_F(Files, ALockNamesItsHolder) {
   EXPECT_TRUE(FileLock::try_acquire(path + "/lock"));
 }
 
+TEST_F(Files, ALockIsWaitedForWhileTheQueueMoves) {
+  constexpr std::int64_t patience = 2'000'000'000;
+  std::vector<pid_t> children;
+  for (int i = 0; i < 6; ++i) {
+    pid_t child = ::fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+      auto held = FileLock::acquire(path + "/lock", "x", 60'000'000'000);
+      ::usleep(500'000);
+      ::_exit(0);
+    }
+    children.push_back(child);
+  }
+  while (!path_exists(path + "/lock") || FileLock::try_acquire(path + "/lock")) ::usleep(1000);
+  EXPECT_NO_THROW(FileLock::acquire(path + "/lock", "x", patience))
+      << "six times half a second, each shorter than that";
+  for (pid_t child : children) EXPECT_EQ(wait_child(child).code, 0);
+}
+
 TEST(Process, IdentityAndSpawn) {
   EXPECT_TRUE(is_alive(this_process()));
   ProcessId other = this_process();
