@@ -187,7 +187,7 @@ void Intake::run(Job& job, std::size_t number) {
   auto tar = pipeline(job, blob);
   if (!job.have_layer || job.verify) {
     job.unpack = store_.layers().begin();
-    job.result = unpack_layer(*tar, job.unpack->dir(), extract);
+    job.result = unpack_layer(*tar, job.unpack->open(), extract);
   }
   // The digests cover what follows the tar's end too.
   archive::drain(*tar, extract.limits.max_bytes);
@@ -224,14 +224,11 @@ void Intake::inherit() {
       opened.reserve(i);
       std::vector<const Fd*> lower;
       for (std::size_t below = i; below-- > 0;) {
-        if (image[below]->unpack) {
-          lower.push_back(&image[below]->unpack->dir());
-        } else {
-          lower.push_back(&opened.emplace_back(store_.layers().open(image[below]->chain)));
-        }
+        const Job& layer = *image[below];
+        lower.push_back(&opened.emplace_back(layer.unpack ? layer.unpack->open() : store_.layers().open(layer.chain)));
         if (is_opaque(*lower.back())) break;
       }
-      archive::inherit_folders(job.unpack->dir(), job.result.implied_folders, lower);
+      archive::inherit_folders(job.unpack->open(), job.result.implied_folders, lower);
     }
   }
 }
@@ -249,7 +246,7 @@ std::vector<std::string> Intake::stack(const std::vector<oci::Digest>& diff_ids)
 void Intake::keep_layer(Job& job) {
   LayerStore& layers = store_.layers();
   if (job.have_layer && layers.has(job.chain)) {
-    std::string difference = compare_trees(layers.open(job.chain), job.unpack->dir());
+    std::string difference = compare_trees(layers.open(job.chain), job.unpack->open());
     if (difference.empty()) return;
     if (auto users = store_.running_on(job.chain); !users.empty()) {
       // Without its files under them they would break in other ways.

@@ -25,7 +25,8 @@ class LayerStore {
   class Unpack {
    public:
     virtual ~Unpack() = default;
-    virtual const Fd& dir() const = 0;
+    /// The folder to unpack into. Opened anew each time: many layers wait for their commit, descriptors are few.
+    virtual Fd open() const = 0;
     /// Appears under its chain id at once; somebody else's equal layer wins a race quietly. `bytes`: unpacked size.
     virtual void commit(const oci::Digest& chain, const oci::Digest& diff, std::uint64_t bytes) = 0;
   };

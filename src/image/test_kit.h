@@ -32,11 +32,8 @@ class FolderLayers : public LayerStore {
 
   class FolderUnpack : public Unpack {
    public:
-    explicit FolderUnpack(const Paths& paths) : paths_(paths), scratch_(paths) {
-      make_dirs(scratch_.path() + "/l/fs");
-      dir_ = open_file(scratch_.path() + "/l/fs", O_RDONLY | O_DIRECTORY);
-    }
-    const Fd& dir() const override { return dir_; }
+    explicit FolderUnpack(const Paths& paths) : paths_(paths), scratch_(paths) { make_dirs(scratch_.path() + "/l/fs"); }
+    Fd open() const override { return open_file(scratch_.path() + "/l/fs", O_RDONLY | O_DIRECTORY); }
     void commit(const oci::Digest& chain, const oci::Digest&, std::uint64_t bytes) override {
       write_file(scratch_.path() + "/l/size", std::to_string(bytes));
       make_dirs(paths_.snapshots());
@@ -46,7 +43,6 @@ class FolderLayers : public LayerStore {
    private:
     const Paths& paths_;
     Scratch scratch_;
-    Fd dir_;
   };
 
   std::string path(const oci::Digest& chain) const { return paths_.snapshots() + "/" + chain.hex(); }

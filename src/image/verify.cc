@@ -135,11 +135,12 @@ class Verifier {
     }
     try {
       auto fresh = layers.begin();
-      archive::ExtractResult result = unpack(layer, fresh->dir());
+      archive::ExtractResult result = unpack(layer, fresh->open());
       // Folders that the layer has from those below are as wrong as those are.
       bool base_damaged = std::ranges::any_of(layer.below, [&](const auto& chain) { return damaged_.contains(chain); });
       std::vector<std::string> unjudged = base_damaged ? result.implied_folders : std::vector<std::string>();
-      std::string difference = there ? compare_trees(layers.open(layer.chain), fresh->dir(), unjudged) : "is not there";
+      std::string difference =
+          there ? compare_trees(layers.open(layer.chain), fresh->open(), unjudged) : "is not there";
       if (difference.empty()) return;
       if (!repair_) damaged_.insert(layer.chain);
       Finding& finding = add(object, difference, "servin system doctor --repair");

@@ -117,6 +117,16 @@ def test_many_layers(engine, count):
 
 @pytest.mark.in_memory
 @pytest.mark.deadline(600)
+def test_many_layers_of_several_images(engine):
+    """Every layer of an archive waits for the last one before it gets its place: more of them than a process may have open."""
+    made = [Image(f"tall{number}:1", [busybox(), *(layer(File(f"f{number}", f"{i}")) for i in range(200))]) for number in range(2)]
+    archive = docker_archive(f"{engine.dir}/tall.tar", made)
+    engine.ok(argv=["prlimit", "--nofile=256:256", *engine.argv("load", "-i", archive)], timeout=300)
+    assert engine.ok("run", "--rm", "tall1:1", "cat", "/f1").out == "199"
+
+
+@pytest.mark.in_memory
+@pytest.mark.deadline(600)
 def test_a_large_folder_and_much_environment(engine):
     """65,536 files in one folder; 10,000 variables from the image."""
     entries = [Dir("many"), *(File(f"many/{i}", "") for i in range(65536))]

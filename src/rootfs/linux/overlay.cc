@@ -31,12 +31,11 @@ class OverlayUnpack : public image::LayerStore::Unpack {
     // In a folder of its own: the scratch folder itself goes away with this object.
     make_dir(tree(), private_mode);
     make_dir(tree() + "/fs", 0755);
-    dir_ = open_file(tree() + "/fs", O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
     // A layer without an entry for its root gets this: the umask must not show.
-    if (::fchmod(dir_.get(), 0755) != 0) throw_errno("set the mode of {}/fs", tree());
+    if (::fchmod(open().get(), 0755) != 0) throw_errno("set the mode of {}/fs", tree());
   }
 
-  const Fd& dir() const override { return dir_; }
+  Fd open() const override { return open_file(tree() + "/fs", O_RDONLY | O_DIRECTORY | O_NOFOLLOW); }
 
   void commit(const oci::Digest& chain, const oci::Digest& diff, std::uint64_t bytes) override {
     write_file(tree() + "/note", fmt::format("{} {}\n", bytes, diff.str()));
@@ -52,7 +51,6 @@ class OverlayUnpack : public image::LayerStore::Unpack {
 
   const Paths& paths_;
   image::Scratch scratch_;
-  Fd dir_;
 };
 
 /// The merged root's own attributes are those of the upper folder: they are taken from the image's topmost layer.

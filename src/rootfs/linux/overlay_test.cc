@@ -26,9 +26,9 @@ class OverlayTest : public ::testing::Test {
 
   oci::Digest add_layer(const std::string& content, unsigned mode = 0755) {
     auto unpack = layers_.begin();
-    Fd file = open_at(unpack->dir(), "file", O_WRONLY | O_CREAT, 0644);
+    Fd file = open_at(unpack->open(), "file", O_WRONLY | O_CREAT, 0644);
     write_all(file, content, "file");
-    ::fchmod(unpack->dir().get(), mode);
+    ::fchmod(unpack->open().get(), mode);
     oci::Digest chain = oci::Digest::of(content);
     unpack->commit(chain, chain, content.size());
     return chain;
@@ -47,7 +47,7 @@ class OverlayTest : public ::testing::Test {
 TEST_F(OverlayTest, LayersAppearWholeOrNotAtAll) {
   {
     auto unpack = layers_.begin();
-    open_at(unpack->dir(), "file", O_WRONLY | O_CREAT);
+    open_at(unpack->open(), "file", O_WRONLY | O_CREAT);
     EXPECT_EQ(list_dir(paths_.tmp()).size(), 1U);
     EXPECT_EQ(mode_of(paths_.tmp() + "/" + list_dir(paths_.tmp())[0]), 0700U);
   }
