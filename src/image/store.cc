@@ -139,7 +139,7 @@ void ImageStore::tag(const std::string& image, const std::string& reference) {
   if (name.str() == built_in_reference)
     throw error(ErrorCode::invalid_argument, "cannot tag as {}: it is the built-in image's name", reference)
         .with_hint("choose another name");
-  db_.set_reference(name.str(), found.id);
+  if (!db_.set_reference(name.str(), found.id)) throw not_found(image);  // removed since it was found
 }
 
 bool ImageStore::is_whole(const state::ImageRow& row) {

@@ -177,18 +177,18 @@ void Database::set_last_state(const std::string& id, const std::string& state, b
 }
 
 void Database::rename_container(const std::string& id, const std::string& name) {
-  bool is_durable = false;
   Connection& db = run();
   db.transaction([&] {
     check_free(db, name);
     Statement s(db, "UPDATE containers SET name=? WHERE id=? RETURNING durable");
     s.bind(name).bind(id);
-    is_durable = s.step() && s.integer(0) != 0;
+    bool is_durable = s.step() && s.integer(0) != 0;
     s.run();
+    if (!is_durable) return;
+    // Within: when the disk does not take the new name, the container keeps its old one in both.
+    Connection& disk = durable();
+    disk.transaction([&] { Statement(disk, "UPDATE containers SET name=? WHERE id=?").bind(name).bind(id).run(); });
   });
-  if (!is_durable) return;
-  Connection& disk = durable();
-  disk.transaction([&] { Statement(disk, "UPDATE containers SET name=? WHERE id=?").bind(name).bind(id).run(); });
 }
 
 void Database::remove_container(const std::string& id) {

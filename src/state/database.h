@@ -109,7 +109,8 @@ class Database {
   std::optional<std::string> reference(const std::string& full);  // image id
   std::vector<ReferenceRow> references();
   std::vector<std::string> references_of(const std::string& image_id);
-  void set_reference(const std::string& full, const std::string& image_id);
+  /// False, and nothing is written, when there is no such image (any more).
+  bool set_reference(const std::string& full, const std::string& image_id);
   bool remove_reference(const std::string& full);
   /// Is the image still there? What a create asks again once its row is claimed: remove_image() looks for such rows
   /// after its own commit, so one of the two always sees the other.

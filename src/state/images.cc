@@ -110,9 +110,14 @@ std::vector<std::string> Database::references_of(const std::string& image_id) {
   return rows;
 }
 
-void Database::set_reference(const std::string& full, const std::string& image_id) {
+bool Database::set_reference(const std::string& full, const std::string& image_id) {
+  bool there = false;
   Connection& db = durable();
-  db.transaction([&] { insert_reference(db, full, image_id); });
+  db.transaction([&] {
+    there = Statement(db, "SELECT 1 FROM images WHERE id=?").bind(image_id).step();
+    if (there) insert_reference(db, full, image_id);
+  });
+  return there;
 }
 
 bool Database::remove_reference(const std::string& full) {

@@ -108,6 +108,8 @@ TEST_F(StateTest, ImagesAndReferences) {
   EXPECT_TRUE(db.remove_image(image.id));
   EXPECT_FALSE(db.has_image(image.id));
   EXPECT_TRUE(db.references().empty());
+  EXPECT_FALSE(db.set_reference("docker.io/library/x:late", image.id)) << "a name without an image";
+  EXPECT_TRUE(db.references().empty());
 }
 
 TEST_F(StateTest, NamesAreClaimedOnce) {
@@ -124,6 +126,18 @@ TEST_F(StateTest, NamesAreClaimedOnce) {
   db.remove_container(first.id);
   db.rename_container(other.id, "web");
   EXPECT_EQ(db.container_names(), std::vector<std::string>{"web"});
+}
+
+TEST_F(StateTest, ANameThatTheDiskDoesNotTakeIsNotGiven) {
+  Database db(paths_);
+  ContainerRow kept = row("kept", true);
+  db.add_container(kept);
+  Connection(paths_.db(), true)
+      .exec(
+          "CREATE TRIGGER full BEFORE UPDATE OF name ON containers "
+          "BEGIN SELECT RAISE(ABORT, 'full'); END");
+  EXPECT_THROW(db.rename_container(kept.id, "other"), Error);
+  EXPECT_EQ(db.container_names(), std::vector<std::string>{"kept"});
 }
 
 TEST_F(StateTest, ProcessesRaceForOneName) {
