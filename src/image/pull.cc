@@ -220,6 +220,7 @@ class Puller {
     image.config = row ? row->config_json : fetch_config(manifest.config);
     image.parsed = understood([&] { return oci::parse_image_config(image.config); });
     check_platform(image.parsed);
+    check_sizes(manifest);
     try {
       return fetch_layers(manifest, image);
     } catch (const Error& e) {
@@ -263,6 +264,17 @@ class Puller {
   const std::vector<RegistryPlace>& places_from_here() {
     here_.assign(places_.begin() + static_cast<std::ptrdiff_t>(place_), places_.end());
     return here_;
+  }
+
+  /// What is larger than a layer may be when it is unpacked is not fetched at all: it would fill the disk first.
+  void check_sizes(const oci::Manifest& manifest) const {
+    std::uint64_t limit = options_.max_bytes != 0 ? options_.max_bytes : archive::ExtractLimits{}.max_bytes;
+    for (const oci::Descriptor& layer : manifest.layers) {
+      if (layer.size > limit)
+        throw error(ErrorCode::resource_exhausted, "{}: layer {} has {} bytes, more than the {} of the limit", name_,
+                    layer.digest.str(), layer.size, limit)
+            .with_id("E-ARCHIVE-LIMIT");
+    }
   }
 
   void plan_layers(const oci::Manifest& manifest, PlannedImage& image, Downloads& downloads) {
