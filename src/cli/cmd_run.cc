@@ -56,6 +56,8 @@ RunRequest prepare(Context& context, const Parsed& parsed) {
   if (!parsed.note.empty()) context.note(parsed.note);
   RunRequest run = run_request(parsed, Surroundings::of_process());
   run.create.isolation = context.isolation(run.isolation);
+  bool isolated = run.create.isolation != engine::Isolation::none;
+  if (run.create.network.empty()) run.create.network = isolated ? "bridge" : "host";
   return run;
 }
 

@@ -79,7 +79,7 @@ constexpr auto container_table = std::to_array<OptionSpec>({
     // Network and names
     {.names = "--net,--network",
      .value = "NETWORK",
-     .help = "NAME, bridge, none, host or container:NAME (none; with -p: bridge)",
+     .help = "NAME, bridge, none, host or container:NAME (bridge)",
      .complete = Complete::network,
      .repeat = true},
     {.names = "-h,--hostname", .value = "NAME", .help = "instead of the id"},

@@ -134,11 +134,13 @@ void put_files(const Parsed& parsed, const Surroundings& around, engine::CreateR
 }
 
 void put_network(const Parsed& parsed, engine::CreateRequest& create) {
-  // Who publishes wants a network.
-  bool publishes = parsed.has("publish") || parsed.flag("publish-all");
   std::vector<std::string> networks = parsed.all("network");
-  create.network = !networks.empty() ? networks.front() : publishes ? "bridge" : "none";
-  if (networks.size() > 1) create.more_networks.assign(networks.begin() + 1, networks.end());
+  if (!networks.empty()) {
+    create.network = networks.front();
+    create.more_networks.assign(networks.begin() + 1, networks.end());
+  } else {
+    create.network.clear();  // what it is depends on the isolation
+  }
   create.ip = parsed.value_or("ip", "");
   create.ip6 = parsed.value_or("ip6", "");
   create.mac = parsed.value_or("mac-address", "");

@@ -239,7 +239,7 @@ def test_host_name(module_engine):
 
 
 def test_loopback_is_up_and_nothing_else_is_there(module_engine):
-    assert sh(module_engine, "ls /sys/class/net; cat /sys/class/net/lo/flags").out.split() == ["lo", "0x9"]
+    assert sh(module_engine, "ls /sys/class/net; cat /sys/class/net/lo/flags", "--network", "none").out.split() == ["lo", "0x9"]
 
 
 def test_nothing_of_the_host_is_reachable_after_the_switch(module_engine):

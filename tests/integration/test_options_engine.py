@@ -32,11 +32,13 @@ def test_working_folder(engine):
 
 
 def test_names(engine):
-    assert sh(engine, "hostname; cat /etc/hostname; grep box /etc/hosts", "--hostname", "box").splitlines() == ["box", "box", "127.0.0.1\tbox"]
+    for network, address in (("none", "127.0.0.1"), ("bridge", r"10\.\d+\.\d+\.\d+")):
+        shown = sh(engine, "hostname; cat /etc/hostname; grep box /etc/hosts", "--hostname", "box", "--network", network)
+        assert re.fullmatch(f"box\nbox\n{address}\tbox\n", shown), shown
     assert "10.1.2.3\tdb" in sh(engine, "cat /etc/hosts", "--add-host", "db:10.1.2.3")
     assert sh(engine, "cat /etc/resolv.conf", "--dns", "1.2.3.4", "--dns-search", "example.org") == "nameserver 1.2.3.4\nsearch example.org\n"
     engine.fails("run", "--rm", "--add-host", "db", "base", "true", match="NAME:ADDRESS")
-    engine.fails("run", "--rm", "--add-host", "me:host-gateway", "base", "true", match="E-OPTION-CONFLICT")
+    engine.fails("run", "--rm", "--network", "none", "--add-host", "me:host-gateway", "base", "true", match="E-OPTION-CONFLICT")
 
 
 def test_the_host_by_name(engine):
@@ -44,7 +46,7 @@ def test_the_host_by_name(engine):
     assert "127.0.0.1\tme" in hosts and "127.0.0.1\thost.containers.internal host.docker.internal" in hosts
     hosts = sh(engine, "cat /etc/hosts", "--network", "host", "--add-host", "host.docker.internal:10.1.2.3").splitlines()
     assert "10.1.2.3\thost.docker.internal" in hosts and "127.0.0.1\thost.containers.internal" in hosts
-    assert "internal" not in sh(engine, "cat /etc/hosts")
+    assert "internal" not in sh(engine, "cat /etc/hosts", "--network", "none")
 
 
 def test_name_servers_of_the_host(engine):
@@ -119,7 +121,8 @@ def test_security_options(engine):
 
 
 def test_network_modes(engine):
-    assert sh(engine, "ls /sys/class/net").split() == ["lo"]
+    assert sh(engine, "ls /sys/class/net").split() == ["eth0", "lo"]
+    assert sh(engine, "ls /sys/class/net", "--network", "none").split() == ["lo"]
     host = sorted(name for name in os.listdir("/sys/class/net") if os.path.isdir(f"/sys/class/net/{name}"))
     assert sorted(sh(engine, "ls /sys/class/net", "--network", "host").split()) == host
     engine.ok("run", "-d", "--name", "one", "base", "sleep", "100000")
