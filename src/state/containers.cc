@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <fcntl.h>
+#include <unistd.h>
+
 #include "base/error.h"
 #include "base/id.h"
+#include "os/file.h"
 #include "state/database.h"
 #include "state/schema.h"
 
@@ -194,30 +199,54 @@ void Database::rename_container(const std::string& id, const std::string& name) 
 void Database::remove_container(const std::string& id) {
   Connection* db = run_if_there();
   if (db == nullptr) return;
-  bool is_durable = false;
-  {
-    Statement s(*db, "SELECT durable FROM containers WHERE id=?");
-    s.bind(id);
-    if (!s.step()) return;
-    is_durable = s.integer(0) != 0;
-  }
-  if (is_durable) {
-    Connection& disk = durable();
-    disk.transaction_on_full_disk([&] { Statement(disk, "DELETE FROM containers WHERE id=?").bind(id).run(); });
-    take_reserve(disk.path());
-  }
-  bool became_durable = false;
   db->transaction_on_full_disk([&] {
     Statement s(*db, "DELETE FROM containers WHERE id=? RETURNING durable");
     s.bind(id);
-    became_durable = s.step() && s.integer(0) != 0 && !is_durable;
+    bool on_disk = s.step() && s.integer(0) != 0;
     s.run();
+    if (on_disk && !note_removed(id)) forget({id});
   });
   take_reserve(db->path());
-  // persist_container() came between the two.
-  if (!became_durable) return;
+}
+
+// False: there is no room for the note.
+bool Database::note_removed(const std::string& id) {
+  try {
+    make_dirs(paths_.removed());
+    open_file(paths_.removed() + "/" + id, O_WRONLY | O_CREAT, 0600);
+    return true;
+  } catch (const Error& e) {
+    if (e.code() != ErrorCode::resource_exhausted) throw;
+    return false;
+  }
+}
+
+void Database::forget(const std::vector<std::string>& ids) {
   Connection& disk = durable();
-  disk.transaction_on_full_disk([&] { Statement(disk, "DELETE FROM containers WHERE id=?").bind(id).run(); });
+  disk.transaction_on_full_disk([&] {
+    for (const auto& id : ids) Statement(disk, "DELETE FROM containers WHERE id=?").bind(id).run();
+  });
+  take_reserve(disk.path());
+}
+
+bool Database::has_removed() const { return !list_dir(paths_.removed()).empty(); }
+
+void Database::forget_removed() {
+  std::vector<std::string> notes = list_dir(paths_.removed());
+  Connection* db = notes.empty() ? nullptr : run_if_there();
+  if (db == nullptr) return;
+  // Whoever has left a note holds this lock until the record is gone. A note beside a record is of a command that was
+  // killed in between: the container is still there.
+  db->transaction([&] {
+    for (const auto& id : notes) {
+      if (!Statement(*db, "SELECT 1 FROM containers WHERE id=?").bind(id).step()) continue;
+      ::unlink((paths_.removed() + "/" + id).c_str());
+    }
+  });
+  std::erase_if(notes, [&](const std::string& id) { return !path_exists(paths_.removed() + "/" + id); });
+  if (notes.empty()) return;
+  forget(notes);
+  for (const auto& id : notes) ::unlink((paths_.removed() + "/" + id).c_str());
 }
 
 }  // namespace servin::state

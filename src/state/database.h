@@ -143,9 +143,15 @@ class Database {
   /// `durably`: in servin.db too, if it has the container (synced).
   void set_last_state(const std::string& id, const std::string& state, bool durably = true);
   void rename_container(const std::string& id, const std::string& name);
-  void remove_container(const std::string& id);  // servin.db first: what is half removed is found again
+  /// From run.db, so that nobody sees it any more. What servin.db has of it goes with forget_removed(): a removal does
+  /// not wait for the disk. Until then there is a note (on a full disk it is done at once).
+  void remove_container(const std::string& id);
+  void forget_removed();  // synced
+  bool has_removed() const;
 
  private:
+  bool note_removed(const std::string& id);
+  void forget(const std::vector<std::string>& ids);
   // For writers: made when missing. The others return nothing when no engine has ever worked here, so that a look
   // (ps, images) makes no files.
   Connection& durable();

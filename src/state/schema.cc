@@ -142,6 +142,7 @@ void fill_run(sqlite3* db, const Paths& paths) {
                  " ORDER BY created");
   Stmt insert(db, "INSERT OR IGNORE INTO containers VALUES(?1, ?2, ?3, ?4, ?5, ?6, 1, '', ?7)", paths.run_db());
   while (rows.step()) {
+    if (path_exists(paths.removed() + "/" + rows.text(0))) continue;
     insert_container(insert, rows, rows.text(1));
     insert.step(paths.run_db());
     bool taken = sqlite3_changes(db) == 0;

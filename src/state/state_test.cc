@@ -213,6 +213,32 @@ TEST_F(StateTest, PersistMakesDurable) {
   EXPECT_TRUE(Database(paths_).container_names().empty());
 }
 
+TEST_F(StateTest, ARemovedContainerIsForgottenLater) {
+  auto on_disk = [&] {
+    Connection disk(paths_.db(), true);
+    Statement count(disk, "SELECT count(*) FROM containers");
+    return count.step() ? count.integer(0) : -1;
+  };
+  ContainerRow one = row("one", true);
+  ContainerRow two = row("two", true);
+  Database db(paths_);
+  db.add_container(one);
+  db.add_container(two);
+  EXPECT_FALSE(db.has_removed());
+  db.remove_container(one.id);
+  EXPECT_EQ(db.container_names(), std::vector<std::string>{"two"});
+  EXPECT_EQ(on_disk(), 2) << "the disk is not waited for";
+  EXPECT_TRUE(db.has_removed());
+  pretend_other_boot();
+  EXPECT_EQ(Database(paths_).container_names(), std::vector<std::string>{"two"});
+  Database again(paths_);
+  write_file(paths_.removed() + "/" + two.id, "");  // as of a removal that was killed before its record was gone
+  again.forget_removed();
+  EXPECT_EQ(on_disk(), 1);
+  EXPECT_FALSE(again.has_removed());
+  EXPECT_EQ(again.container_names(), std::vector<std::string>{"two"});
+}
+
 TEST_F(StateTest, ANameThatIsThereTwiceDoesNotHideAContainer) {
   ContainerRow a = row("same", true);
   ContainerRow b = row("other", true);

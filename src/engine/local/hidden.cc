@@ -63,6 +63,7 @@ void sweep_part(std::string_view what, const std::function<void()>& work) {
 }  // namespace
 
 void LocalEngine::sweep() {
+  sweep_part("records of removed containers", [&] { db_.forget_removed(); });
   sweep_part("folders without a record", [&] { drop_orphans(); });
   sweep_part("volumes that nobody uses", [&] { release_volumes(); });
   sweep_part("the trash", [&] { image::sweep_trash(paths_, [&] { snapshotter_.empty_trash(); }); });
@@ -87,7 +88,7 @@ std::size_t folders_in(const std::string& path) {
 void LocalEngine::sweep_what_was_left(std::optional<std::size_t> known_containers) {
   bool orphans = known_containers && std::max(folders_in(paths_.root + "/containers"),
                                               folders_in(paths_.run + "/containers")) > *known_containers;
-  if (orphans || image::needs_sweeping(paths_)) spawn_sweeper();
+  if (orphans || db_.has_removed() || image::needs_sweeping(paths_)) spawn_sweeper();
 }
 
 void hidden_cleanup(const Paths& paths, const std::string& id) {
