@@ -157,7 +157,7 @@ def measure(bench, row, rounds):
     try:
         for contender in row.make(bench):
             contenders.append(contender)
-        for number in range(rounds + 1):  # the first round warms up
+        for number in range(1 - row.warm, rounds + 1):  # round 0 warms up
             for contender in contenders:
                 name = contender.party.name
                 if name in broken or (contender.rounds and number > contender.rounds):

@@ -3,10 +3,13 @@
 contender does one measured step at a time, so that the rounds of all parties interleave."""
 import dataclasses
 import os
+import pathlib
 import subprocess
 import time
 from collections.abc import Callable
 
+import engines
+import traffic
 from measure import private_kib
 
 
@@ -32,6 +35,7 @@ class Row:
     rounds: int = 20
     must: dict = dataclasses.field(default_factory=dict)
     budget: float = 0
+    warm: int = 1  # rounds before the first that counts
 
 
 def milliseconds(party, argv, key="wall", whole=False):
@@ -164,6 +168,47 @@ def memory(bench):
                         close=lambda party=party, name=name: remove(party, name))
 
 
+def free_memory():
+    """MiB, without what the kernel could drop."""
+    os.sync()
+    pathlib.Path("/proc/sys/vm/drop_caches").write_text("3", encoding="ascii")
+    line = next(line for line in pathlib.Path("/proc/meminfo").read_text(encoding="ascii").splitlines() if line.startswith("MemFree:"))
+    return int(line.split()[1]) / 1024
+
+
+def idle_fleet(bench, count):
+    """What each of many idle containers in a bridge costs the host, kernel included."""
+    def step(party):
+        before = free_memory()
+        argv = party.container("busybox", "sleep", "1000000", detach=True, network="bridge")
+        party.runner.run_many([argv] * count, 8 if party.engine == "servin" else 4)
+        return (before - free_memory()) / count
+
+    for party in bench.engines():
+        yield Contender(party, lambda party=party: step(party), after=party.remove_all, close=party.remove_all)
+
+
+# --- NET
+
+def published(bench, size=1 << 30, inside=5001, outside=34568):
+    """From the host through a published port, beside the container's own address over the same pair of links."""
+    parties = [bench.servins()[0], *bench.engines_of("podman")]
+    for number, party in enumerate(parties):
+        name, port = f"bench-net-{os.getpid()}", outside + number
+        party.runner.run(party.container("busybox", "sleep", "1000000", name=name, detach=True, network="bridge", publish=f"{port}:{inside}"))
+        receiver = traffic.Receiver(party, name, inside)
+
+        def close(party=party, name=name, receiver=receiver):
+            receiver.close()
+            remove(party, name)
+
+        yield Contender(party, lambda port=port: traffic.send("127.0.0.1", port, size), close=close)
+        if party is parties[0]:
+            direct = engines.Party("its own address", "", party.runner)
+            direct.engine = "direct"
+            yield Contender(direct, lambda address=receiver.address: traffic.send(address, inside, size))
+
+
 def small_command(*words):
     def make(bench):
         for party in bench.engines():
@@ -256,6 +301,9 @@ def all_rows():
     yield Row("RUN-8", "rm -f of a running bridged container", rm_running, rounds=10, must={"podman": 1 / 8, "docker": 1 / 8})
     yield Row("START-STOP", "start + stop of a sleeping container", start_stop, rounds=10)
     yield Row("MEM-1", "private memory of the supervisor", memory, unit="KiB", must={"podman": 0.6})
+    yield Row("MEM-2", "host memory of an idle bridged container, of 100", lambda bench: idle_fleet(bench, 100), unit="MiB", rounds=1, warm=0,
+              must={"podman": 0.5})
+    yield Row("NET-1", "1 GiB from the host to a published port", published, rounds=7, must={"direct": 1 / 0.9})
     yield Row("G22-help", "--help", small_command("--help"), budget=10)
     yield Row("G22-version", "version", small_command("version"), budget=10)
     yield Row("G22-ps", "ps -a with 100 containers", list_hundred, budget=30)
