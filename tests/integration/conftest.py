@@ -10,6 +10,7 @@ import pytest
 
 from support.engine import DISK, MEMORY, PROGRAM, Engine, sweep
 from support.hostcanary import HostCanary
+from support.hosts import other_machine
 from support.images import Images
 
 DEADLINE = 120  # seconds; @pytest.mark.deadline(N) for a test that needs more
@@ -130,3 +131,9 @@ def canary(engine):
 def source():
     """The top folder of the source tree."""
     return pathlib.Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def machine():
+    with other_machine() as name:
+        yield name
