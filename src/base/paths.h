@@ -16,7 +16,7 @@ struct Paths {
   std::string db() const { return root + "/servin.db"; }
   std::string run_db() const { return run + "/run.db"; }
   std::string removed() const { return run + "/removed"; }  // ids of containers whose durable records are to go
-  std::string events() const { return run + "/events"; }  // the journal (os/journal.h); the older half is events.1
+  std::string events() const { return run + "/events"; }    // the journal (os/journal.h); the older half is events.1
   std::string blobs() const { return root + "/blobs/sha256"; }
   std::string blob(const std::string& hex) const { return blobs() + "/" + hex; }
   std::string snapshots() const { return root + "/snapshots"; }
