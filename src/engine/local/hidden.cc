@@ -65,6 +65,7 @@ void sweep_part(std::string_view what, const std::function<void()>& work) {
 void LocalEngine::sweep() {
   sweep_part("records of removed containers", [&] { db_.forget_removed(); });
   sweep_part("folders without a record", [&] { drop_orphans(); });
+  sweep_part("networks that nobody is in", [&] { networks_.drop_unused(); });
   sweep_part("volumes that nobody uses", [&] { release_volumes(); });
   sweep_part("the trash", [&] { image::sweep_trash(paths_, [&] { snapshotter_.empty_trash(); }); });
 }

@@ -315,6 +315,10 @@ void Networks::leave(const std::string& container) {
   stack().detach(container);
 }
 
+void Networks::drop_unused() {
+  if (path_exists(run_dir())) stack().prune();
+}
+
 void Networks::forget(const std::string& container) {
   for (const auto& id : store_.networks_of(container)) store_.leases(id).release(container);
   store_.leases(store_.bridge_id()).release(container);

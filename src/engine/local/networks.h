@@ -58,8 +58,9 @@ class Networks {
   Joined present(const ContainerConfig& config);
   /// After write_network_files() said that one is needed.
   void ensure_resolver(const Joined& joined);
-  /// The container runs no more. Cheap when it has no network.
+  /// The container runs no more. Cheap when it has no network. Bridges stay until drop_unused().
   void leave(const std::string& container);
+  void drop_unused();
   /// It is removed: its addresses are free.
   void forget(const std::string& container);
   void rename(const std::string& container, const std::string& name);

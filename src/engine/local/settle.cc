@@ -242,7 +242,9 @@ bool LocalEngine::settle(const Row& row, ContainerState& state) {
     return false;
   }
   look_at_marks(run_dir(row.id), state);
+  bool had_network = networks_.attachment(row.id).has_value();
   end_leftovers(row);
+  if (had_network) networks_.drop_unused();
   release_volumes();
   ::unlink((run_dir(row.id) + "/paused").c_str());
   db_.set_last_state(row.id, to_json(state));

@@ -91,7 +91,10 @@ std::unique_ptr<Attachment> LocalEngine::launch(const ContainerConfig& config, c
   Rollback undo;
   std::optional<Networks::Joined> network;
   if (Networks::is_one(r.network)) {
-    undo.add([&] { networks_.leave(config.id); });
+    undo.add([&] {
+      networks_.leave(config.id);
+      networks_.drop_unused();
+    });
     network = networks_.join(config);
   }
   auto prepared = runtime_for(r.isolation).prepare(prepare_request(config, root, network ? &*network : nullptr));

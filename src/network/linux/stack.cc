@@ -52,7 +52,7 @@ struct NetworkStack::Kernel {
 
   FileLock lock() const {
     make_dirs(folder());
-    return FileLock::acquire(config.run_dir + "/lock", "the networks", lock_patience);
+    return FileLock::acquire(config.run_dir + "/lock", "the set-up of networks", lock_patience);
   }
 
   std::optional<Attachment> load(const std::string& container_id) const {
@@ -195,8 +195,10 @@ struct NetworkStack::Kernel {
   /// What nobody is in goes: a bridge without anybody at it, a table without anything in it.
   void prune(const std::vector<NetworkConfig>& networks) {
     auto all = load_all();
-    for (const auto& n : networks)
-      if (!is_used(n, all) && n.driver == Driver::bridge) remove_bridges(n);
+    for (const auto& n : networks) {
+      bool there = n.driver == Driver::bridge && Links::index_of(names.bridge(n)) != 0;
+      if (there && !is_used(n, all)) remove_bridges(n);
+    }
     if (!all.empty()) return;
     for (const auto& half : list_dir(folder())) remove_tree(folder() + "/" + half);
     table.drop();
@@ -335,7 +337,11 @@ void NetworkStack::detach(const std::string& container_id) {
   }
   forget_connections(record->plan.ports);
   remove_tree(kernel_->record(container_id));
-  kernel_->prune(record->networks);
+}
+
+void NetworkStack::prune() {
+  FileLock lock = kernel_->lock();
+  kernel_->prune(kernel_->inventory().networks);
 }
 
 std::optional<Attachment> NetworkStack::attachment(const std::string& container_id) const {

@@ -60,9 +60,11 @@ class NetworkStack {
   void connect(const Fd& space, const std::string& container_id, const Endpoint& endpoint,
                const NetworkConfig& network);
   void disconnect(const Fd& space, const std::string& container_id, const std::string& network_id);
-  /// After the container's end: its elements leave the table, its links go if they are still there, and so do bridges
-  /// and table once nobody needs them. No error for what is not there.
+  /// After the container's end: its elements leave the table, its links go if they are still there. No error for what
+  /// is not there. The bridge stays for the next one: a kernel takes tens of milliseconds to remove it.
   void detach(const std::string& container_id);
+  /// Bridges and the table that nobody needs (any more) go.
+  void prune();
   /// What it has now, with the real host ports; nothing when it is not attached.
   std::optional<Attachment> attachment(const std::string& container_id) const;
   /// All that are attached, or were and nobody called detach() since.

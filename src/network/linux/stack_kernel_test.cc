@@ -159,6 +159,7 @@ TEST_F(Stack, LeavesNothing) {
   id = other.id;
   other = {};
   stack().detach(id);
+  stack().prune();
   EXPECT_EQ(link_names(), before);
   kernel::NetlinkSocket nft(NETLINK_NETFILTER);
   EXPECT_TRUE(list_chains(nft).empty());
