@@ -30,13 +30,23 @@ bool is_harmless(int err, std::string_view name) {
 
 std::string shown(const TarEntry& entry) { return quoted(printable(std::string_view(entry.path).substr(0, 200))); }
 
+// ext4 keeps all of a file's attributes in one block, and says "no space" where they do not fit.
+constexpr std::size_t fits_everywhere = 2048;
+
 template <typename Set>
 void set_xattrs(const TarEntry& entry, bool owners, Set set) {
+  std::size_t bytes = 0;
   for (const auto& [name, value] : entry.xattrs) {
     if (!is_allowed(name, owners)) continue;
-    if (set(name.c_str(), value) != 0 && !is_harmless(errno, name)) {
-      throw_errno("set extended attribute {} of {}", quoted(printable(name)), shown(entry));
-    }
+    bytes += name.size() + value.size();
+    if (set(name.c_str(), value) == 0 || is_harmless(errno, name)) continue;
+    int err = errno;
+    if ((err == ENOSPC && bytes > fits_everywhere) || err == E2BIG || err == ERANGE)
+      throw error(ErrorCode::unsupported, "{}: {} bytes of extended attributes are more than this file system takes",
+                  shown(entry), bytes)
+          .with_id("E-ARCHIVE-LIMIT")
+          .with_hint("put the state on another file system, xfs or btrfs: servin --root DIR");
+    throw errno_error(err, fmt::format("set extended attribute {} of {}", quoted(printable(name)), shown(entry)));
   }
 }
 

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <fcntl.h>
 #include <poll.h>
+#include <system_error>
 #include <unistd.h>
 
 #include <sys/stat.h>
@@ -131,7 +132,13 @@ void Downloads::start() {
   for (auto& item : items_)
     if (!item->whole) waiting_.push_back(item.get());
   std::ranges::stable_sort(waiting_, [](const Item* a, const Item* b) { return a->blob.size < b->blob.size; });
-  if (!waiting_.empty()) thread_ = std::thread([this] { pump(); });
+  if (waiting_.empty()) return;
+  try {
+    thread_ = std::thread([this] { pump(); });
+  } catch (const std::system_error& e) {
+    throw error(ErrorCode::resource_exhausted, "no thread for the downloads: {}", e.what())
+        .with_hint("the limit of processes is reached: ulimit -u, or pids.max of the control group");
+  }
 }
 
 void Downloads::discard() {

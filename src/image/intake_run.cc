@@ -4,6 +4,7 @@
 #include <exception>
 #include <fcntl.h>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <unistd.h>
 
@@ -83,7 +84,14 @@ void Intake::run_all() {
 
   std::vector<std::jthread> threads;
   running = std::min<std::size_t>(todo.size(), 2);
-  for (std::size_t i = 0, n = running; i < n; ++i) threads.emplace_back(work);
+  try {
+    while (threads.size() < std::min<std::size_t>(todo.size(), 2)) threads.emplace_back(work);
+  } catch (const std::system_error& e) {  // the limit of processes
+    log::debug("unpack with fewer threads: {}", e.what());
+    std::unique_lock lock(mutex);
+    running -= std::min<std::size_t>(todo.size(), 2) - threads.size() - (threads.empty() ? 1 : 0);
+  }
+  if (threads.empty() && running > 0) work();
   {
     std::unique_lock lock(mutex);
     while (running > 0) {

@@ -13,6 +13,8 @@ import tarfile
 
 import pytest
 
+from support import imagebuilder as builder
+from support.imagebuilder import File, Image, busybox, layer
 from support.images import FORMS
 
 
@@ -238,3 +240,26 @@ def test_doctor_finds_and_repairs_a_changed_layer(engine, images):
     engine.run("system", "doctor", "--verify", "--repair")
     engine.ok("system", "doctor", "--verify")
     assert next(pathlib.Path(engine.root, "snapshots").glob("*/fs/etc/passwd")).read_bytes() == good
+
+
+def test_attributes_that_the_file_system_does_not_take(engine):
+    """ext4 says "no space" then, which is not what is wrong."""
+    image = Image("wide:1", [busybox(), layer(File("f", "x", pax={"SCHILY.xattr.user.a": "a" * 3000, "SCHILY.xattr.user.b": "b" * 3000}))])
+    result = engine.run("load", "-i", builder.docker_archive(f"{engine.dir}/wide.tar", [image]))
+    if result.code != 0:  # a file system with room for them takes it
+        assert result.code == 125 and "E-ARCHIVE-LIMIT" in result.err and "extended attributes" in result.err and "disk" not in result.err, str(result)
+
+
+def test_loads_where_no_thread_is_to_be_had(engine, images):
+    group = pathlib.Path(f"/sys/fs/cgroup/pids/servin-test-{os.getpid()}")
+    if not group.parent.is_dir():
+        pytest.skip("the controller pids is not at its own mount (cgroup v1)")
+    group.mkdir()
+    try:
+        (group / "pids.max").write_text("1")
+        script = f'echo $$ >{group}/cgroup.procs && exec "$@"'
+        engine.ok(argv=["sh", "-c", script, "sh", *engine.argv("load", "-i", images.path("debian", "oci.tar"))], timeout=300)
+    finally:
+        engine.wait_for("its processes to end", lambda: not (group / "cgroup.procs").read_text())
+        group.rmdir()
+    assert engine.ok("run", "--rm", "debian", "bash", "-c", "echo whole").out == "whole\n"
