@@ -20,13 +20,8 @@ Connection& Database::durable() {
 
 Connection& Database::run() {
   if (run_) return *run_;
-  if (path_exists(paths_.run_db())) {
-    auto connection = std::make_unique<Connection>(paths_.run_db(), false);
-    if (is_of_this_boot(*connection)) {
-      run_ = std::move(connection);
-      return *run_;
-    }
-  }
+  run_ = open_run(paths_);
+  if (run_) return *run_;
   ensure_run(paths_);
   run_ = std::make_unique<Connection>(paths_.run_db(), false);
   return *run_;

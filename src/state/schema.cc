@@ -4,6 +4,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <ctime>
 #include <fcntl.h>
 #include <set>
 #include <sqlite3.h>
@@ -15,6 +16,7 @@
 #include "base/id.h"
 #include "base/log.h"
 #include "base/rollback.h"
+#include "base/time.h"
 #include "os/file.h"
 #include "os/process.h"
 #include "state/database.h"
@@ -245,9 +247,33 @@ void ensure_durable(const Paths& paths) {
   make_database(paths.db(), true, [](sqlite3*) {});
 }
 
+namespace {
+
 bool is_of_this_boot(Connection& run) {
   Statement s(run, "SELECT value FROM meta WHERE key='boot_id'");
   return s.step() && s.text(0) == boot_id();
+}
+
+bool is_older_than_boot(const std::string& path) {
+  struct stat st{};
+  timespec up{};
+  if (::stat(path.c_str(), &st) != 0 || ::clock_gettime(CLOCK_BOOTTIME, &up) != 0) return false;
+  return st.st_mtim.tv_sec < now().ns / 1'000'000'000 - up.tv_sec;
+}
+
+}  // namespace
+
+// It is never synced: where it lies on a disk (a --root of one's own), a power cut may have torn the one of the last
+// boot, which nobody needs any more.
+std::unique_ptr<Connection> open_run(const Paths& paths) {
+  if (!path_exists(paths.run_db())) return nullptr;
+  try {
+    auto run = std::make_unique<Connection>(paths.run_db(), false);
+    return is_of_this_boot(*run) ? std::move(run) : nullptr;
+  } catch (const Error& e) {
+    if (e.id() != "E-STATE-DAMAGED" || !is_older_than_boot(paths.run_db())) throw;
+    return nullptr;
+  }
 }
 
 void ensure_run(const Paths& paths) {
@@ -255,10 +281,7 @@ void ensure_run(const Paths& paths) {
   make_dirs(paths.run, 0700);
   ::chmod(paths.run.c_str(), 0700);
   FileLock lock = lock_init(paths.run);
-  if (path_exists(paths.run_db())) {
-    Connection run(paths.run_db(), false);
-    if (is_of_this_boot(run)) return;
-  }
+  if (open_run(paths)) return;
   // Of another boot (a --root keeps its run folder on the disk): every process that it speaks of is gone, and the
   // numbers may be those of others by now.
   remove_database(paths.run_db());

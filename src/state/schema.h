@@ -3,6 +3,7 @@
 // name, then renamed) or not at all.
 #pragma once
 
+#include <memory>
 #include <string>
 
 #include "base/paths.h"
@@ -20,8 +21,8 @@ constexpr int schema_version = 1;
 void ensure_durable(const Paths& paths);
 /// Makes run.db when it is missing or of another boot, filled with the containers of servin.db.
 void ensure_run(const Paths& paths);
-/// Was this run.db made since the host started?
-bool is_of_this_boot(Connection& run);
+/// run.db, if it was made since the host started; nothing when it is not there or of another boot.
+std::unique_ptr<Connection> open_run(const Paths& paths);
 /// The schema version, from the first 100 bytes of the file: throws E-STATE-NEWER or E-STATE-DAMAGED before SQLite
 /// writes anything.
 int read_version(sqlite3* db, const std::string& path);

@@ -187,6 +187,18 @@ TEST_F(StateTest, ARebootKeepsDurableContainersOnly) {
   EXPECT_FALSE(path_exists(paths_.run_container(keep.id)));
 }
 
+TEST_F(StateTest, ATornRunDatabaseOfAnotherBootIsMadeAgain) {
+  {
+    Database db(paths_);
+    db.add_container(row("keep", true));
+  }
+  write_file(paths_.run_db(), std::string(8192, 'x'));
+  EXPECT_EQ(error_id([&] { Database(paths_).container_names(); }), "E-STATE-DAMAGED") << "of this boot";
+  timespec long_ago[2] = {{1'000'000'000, 0}, {1'000'000'000, 0}};
+  ASSERT_EQ(::utimensat(AT_FDCWD, paths_.run_db().c_str(), long_ago, 0), 0);
+  EXPECT_EQ(Database(paths_).container_names(), std::vector<std::string>{"keep"});
+}
+
 TEST_F(StateTest, AWipedRunFolderIsMadeAgain) {
   ContainerRow keep = row("keep", true);
   {
