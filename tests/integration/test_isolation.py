@@ -53,6 +53,7 @@ def test_namespaces_of_another_container(engine):
 
 def test_ipc_modes(engine):
     """none: a namespace of its own and nothing at /dev/shm; private and none are not shared."""
+    assert "--shm-size has no effect" in engine.ok("run", "--rm", "--ipc", "none", "--shm-size", "1m", "base", "true").err
     look = LIST + "; grep -c ' /dev/shm ' /proc/mounts; test -d /dev/shm || echo none"
     own = own_namespaces()
     for mode, mounts in (("none", "0\nnone\n"), ("private", "1\n"), ("shareable", "1\n"), ("host", "1\n")):

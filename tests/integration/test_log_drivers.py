@@ -100,6 +100,7 @@ def test_a_tag_has_its_bounds(engine):
         server.settimeout(30)
         options = ("--log-driver", "syslog", "--log-opt", f"syslog-address=udp://127.0.0.1:{server.getsockname()[1]}")
         for tag in ("x" * 1025, "{{.FullID}}" * 17, "x" * 100_000):
+            engine.fails("create", *options, "--log-opt", f"tag={tag}", "base", "echo", "hello", match="E-OPTION-VALUE")
             err = engine.fails("run", "--rm", *options, "--log-opt", f"tag={tag}", "base", "echo", "hello", match="E-OPTION-VALUE").err
             assert "--log-opt tag" in err and len(err) < 1000
         engine.ok("run", "--rm", *options, "--log-opt", "tag=" + "x" * 1024, "base", "echo", "hello")

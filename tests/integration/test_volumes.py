@@ -159,6 +159,14 @@ def test_a_folder_that_stays_keeps_no_volume_mounted(engine):
         subprocess.run(["umount", stuck], check=True)
 
 
+def test_a_start_that_fails_keeps_no_volume_mounted(engine):
+    engine.ok("volume", "create", "-o", "type=tmpfs", "-o", "device=tmpfs", "vol")
+    engine.ok("create", "--name", "c", "-v", "vol:/v", "-v", f"{engine.dir}/gone:/gone", "base", "true")
+    os.rmdir(f"{engine.dir}/gone")
+    engine.fails("start", "c", match="gone")
+    assert not pathlib.Path(engine.root, "run/volumes/vol.mounted").exists()
+
+
 def test_unfinished_images_that_cannot_be_swept_keep_no_volume_mounted(engine):
     engine.ok("volume", "create", "-o", "type=tmpfs", "-o", "device=tmpfs", "vol")
     engine.ok("run", "-d", "--name", "c", "-v", "vol:/v", "base", "sleep", "100000")

@@ -7,6 +7,7 @@
 #include "base/id.h"
 #include "base/strings.h"
 #include "engine/local/health_state.h"
+#include "engine/local/log_config.h"
 #include "engine/local/making.h"
 #include "engine/local/records.h"
 #include "engine/option_error.h"
@@ -81,6 +82,13 @@ void refuse_network_twice(const CreateRequest& request) {
       throw error(ErrorCode::invalid_argument, "network {} is given twice", other)
           .with_id("E-OPTION-CONFLICT")
           .with_hint("give --network " + other + " once");
+}
+
+// What cannot have an effect is said; an error would refuse what docker takes.
+void warn_of_idle_options(const CreateRequest& r) {
+  bool own_shm = r.ipc_mode.empty() || r.ipc_mode == "private" || r.ipc_mode == "shareable";
+  if (!own_shm && r.shm_size != CreateRequest{}.shm_size)
+    log::warn("--shm-size has no effect with --ipc {}: the container has no /dev/shm of its own", r.ipc_mode);
 }
 
 }  // namespace
@@ -200,6 +208,7 @@ LocalEngine::Making LocalEngine::make(const CreateRequest& request, bool durable
   image::Image image = images_.resolve(request.image, request.platform);
   Making making;
   ContainerConfig& config = making.config = settle_config(request, image);
+  warn_of_idle_options(request);
   take_volumes_from(config);
   take_image_volumes(config, image);
   settle_image_mounts(config);
@@ -214,6 +223,8 @@ LocalEngine::Making LocalEngine::make(const CreateRequest& request, bool durable
     remove_tree(run_dir(id));
     db_.remove_container(id);
   });
+  const std::string& driver = config.request.log_driver;
+  if (driver == "journald" || driver == "syslog") log_tag(config);  // throws now and not at the first start
   making.undo->add([this, id = config.id] { networks_.forget(id); });
   networks_.enter(config);
   if (!db_.has_image(config.image_id))

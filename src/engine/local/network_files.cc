@@ -2,6 +2,7 @@
 // /etc/hosts, /etc/hostname and /etc/resolv.conf. They are made anew at each start and bound over whatever the image
 // has there.
 #include <fcntl.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "engine/local/spec_parts.h"
@@ -37,10 +38,12 @@ std::string hostname(const CreateRequest& r) {
   return host_file("/etc/hostname");
 }
 
-// In place: a mount of the file by a running sharer would not see a renamed one. The folder is ours alone.
+// In place: a mount of the file by a running sharer would not see a renamed one. Cut only afterwards, so that who reads
+// it meanwhile finds no empty file. The folder is ours alone.
 void put(const std::string& path, const std::string& text) {
-  Fd fd = open_file(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0644);
+  Fd fd = open_file(path, O_WRONLY | O_CREAT | O_NOFOLLOW, 0644);
   write_all(fd, text, path);
+  if (::ftruncate(fd.get(), static_cast<off_t>(text.size())) != 0) throw_errno("write {}", path);
 }
 
 }  // namespace

@@ -87,8 +87,9 @@ std::unique_ptr<Attachment> LocalEngine::launch(const ContainerConfig& config, c
                                                 std::string news, std::vector<std::string>& warnings) try {
   const CreateRequest& r = config.request;
   auto root = snapshotter_.mount_of(config.id, config.chain_ids, r.auto_remove);
-  auto volumes = mount_volumes(config);
   Rollback undo;
+  undo.add([this] { release_volumes(); });
+  auto volumes = mount_volumes(config);
   std::optional<Networks::Joined> network;
   if (Networks::is_one(r.network)) {
     undo.add([&] {
