@@ -11,7 +11,6 @@ namespace {
 
 constexpr std::string_view link_local = "link-local addresses of one's own are not built yet";
 constexpr std::string_view links = "make a network: containers in it find each other by name";
-constexpr std::string_view expose = "noting ports is not built yet; --publish makes them reachable";
 constexpr std::string_view block = "limits of single block devices are not built yet";
 
 constexpr auto container_table = std::to_array<OptionSpec>({
@@ -159,7 +158,7 @@ constexpr auto container_table = std::to_array<OptionSpec>({
     // Known, and honest about it
     {.names = "-p,--publish", .value = "[IP:][HOST:]PORT", .help = "publish a port", .repeat = true},
     {.names = "-P,--publish-all", .value = "", .help = "publish all exposed ports"},
-    {.names = "--expose", .value = "PORT", .help = "note a port", .repeat = true, .later = expose},
+    {.names = "--expose", .value = "PORT", .help = "a port to note, for --publish-all", .repeat = true},
     {.names = "--link", .value = "CONTAINER", .help = "an old way to name others", .repeat = true, .later = links},
     {.names = "--link-local-ip", .value = "IP", .help = "a link-local address", .repeat = true, .later = link_local},
     {.names = "--gpus", .value = "WHICH", .help = "GPUs", .later = "GPUs (CDI) are not built yet"},

@@ -147,6 +147,7 @@ void put_network(const Parsed& parsed, engine::CreateRequest& create) {
   create.network_aliases = parsed.all("network-alias");
   create.publish = parsed.all("publish");
   create.publish_all = parsed.flag("publish-all");
+  create.expose = parsed.all("expose");
   create.hostname = parsed.value_or("hostname", "");
   create.domainname = parsed.value_or("domainname", "");
   create.extra_hosts = parsed.all("add-host");

@@ -23,6 +23,8 @@ DeviceSpec parse_device(std::string_view text);
 Ulimit parse_ulimit(std::string_view text);
 /// -p [IP:][HOST[-LAST]:]PORT[-LAST][/tcp|udp|sctp], spread out; also what an image exposes ("80/tcp").
 std::vector<PortSpec> parse_publish(std::string_view text);
+/// --expose: "80", "53/udp", "8000-8002" as "80/tcp", ...
+std::vector<std::string> parse_expose(std::string_view text);
 /// --cpus 1.5 in billionths
 std::int64_t parse_cpus(std::string_view text);
 /// "SIGTERM", "term", "15", "RTMIN+3" -> number

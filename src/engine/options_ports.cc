@@ -85,4 +85,12 @@ std::vector<PortSpec> parse_publish(std::string_view text) {
   return ports;
 }
 
+std::vector<std::string> parse_expose(std::string_view text) {
+  if (text.find(':') != std::string_view::npos)
+    throw bad(text, "--expose only notes a port of the container").with_hint("--publish reaches it from the host");
+  std::vector<std::string> ports;
+  for (const auto& p : parse_publish(text)) ports.push_back(fmt::format("{}/{}", p.container_port, p.protocol));
+  return ports;
+}
+
 }  // namespace servin::engine

@@ -312,6 +312,14 @@ TEST_F(Validate, Ranges) {
   refuses("change the host");
 }
 
+TEST(ParseExpose, ReadsEveryForm) {
+  EXPECT_EQ(parse_expose("80"), std::vector<std::string>{"80/tcp"});
+  EXPECT_EQ(parse_expose("53/UDP"), std::vector<std::string>{"53/udp"});
+  EXPECT_EQ(parse_expose("8000-8002"), (std::vector<std::string>{"8000/tcp", "8001/tcp", "8002/tcp"}));
+  for (const char* bad : {"", "8080:80", "http", "0", "65536", "80/icmp"})
+    EXPECT_THROW(parse_expose(bad), Error) << bad;
+}
+
 TEST(ParsePublish, ReadsEveryForm) {
   auto one = [](std::string_view text) {
     auto ports = parse_publish(text);

@@ -116,6 +116,7 @@ struct CreateRequest {
   std::vector<std::string> more_networks;  // others that it is in from the beginning; not in its record
   std::vector<std::string> publish;        // -p as written
   bool publish_all = false;                // every exposed port
+  std::vector<std::string> expose;         // "80", "53/udp", "8000-8002": beside those of the image
   std::string pid_mode, ipc_mode, uts_mode, cgroupns_mode, userns_mode;  // "", host, private, container:NAME, shareable
   std::vector<std::string> extra_hosts;                                  // "name:ip"
   std::vector<std::string> dns, dns_search, dns_options;

@@ -90,6 +90,7 @@ void check_network(const CreateRequest& r) {
 
 void check_ports(const CreateRequest& r) {
   for (const auto& text : r.publish) parse_publish(text);
+  for (const auto& text : r.expose) parse_expose(text);
   if (r.publish.empty() && !r.publish_all) return;
   std::string option = r.publish.empty() ? "--publish-all" : "--publish " + r.publish.front();
   std::string network = "--network " + r.network;

@@ -166,6 +166,17 @@ TEST_F(Files, ALockIsWaitedForWhileTheQueueMoves) {
   for (pid_t child : children) EXPECT_EQ(wait_child(child).code, 0);
 }
 
+// By the time since boot: start times are in it too, and nobody sets it.
+TEST(Process, AgeKnowsNoClock) {
+  std::int64_t first = age_ns(this_process());
+  EXPECT_GE(first, 0);
+  EXPECT_LT(first, 600'000'000'000);
+  ProcessId init{1, identify(1)->start};
+  EXPECT_GT(age_ns(init), first);
+  ::usleep(20'000);
+  EXPECT_GE(age_ns(this_process()), first + 10'000'000);
+}
+
 TEST(Process, IdentityAndSpawn) {
   EXPECT_TRUE(is_alive(this_process()));
   ProcessId other = this_process();

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "os/process.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <climits>
+#include <ctime>
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
@@ -60,6 +62,15 @@ bool is_alive(const ProcessId& p) {
   if (p.pid <= 0) return false;
   auto s = read_stat(p.pid);
   return s && s->start == p.start && s->state != 'Z' && s->state != 'X';
+}
+
+std::int64_t age_ns(const ProcessId& p) {
+  static const auto ticks_per_second = static_cast<std::uint64_t>(::sysconf(_SC_CLK_TCK));
+  timespec up{};
+  if (::clock_gettime(CLOCK_BOOTTIME, &up) != 0) throw_errno("read the time since boot");
+  constexpr std::int64_t second = 1'000'000'000;
+  auto started = static_cast<std::int64_t>(p.start * (second / ticks_per_second));
+  return std::max<std::int64_t>(up.tv_sec * second + up.tv_nsec - started, 0);
 }
 
 bool is_stopped(const ProcessId& p) {

@@ -27,6 +27,8 @@ std::optional<ProcessId> identify(pid_t pid);
 ProcessId this_process();
 /// Is it still running? A zombie counts as gone.
 bool is_alive(const ProcessId& p);
+/// How long ago it started, in nanoseconds; whoever sets the clock does not change it.
+std::int64_t age_ns(const ProcessId& p);
 /// Does a SIGSTOP hold it? Not: a debugger.
 bool is_stopped(const ProcessId& p);
 /// A descriptor of exactly this process; nothing when it is gone (also when the pid is somebody else's by now).

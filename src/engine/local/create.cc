@@ -124,6 +124,10 @@ ContainerConfig LocalEngine::settle_config(const CreateRequest& request, const i
   for (const auto& [key, value] : request.labels) c.labels[key] = value;
   for (const auto& digest : image.chain) c.chain_ids.push_back(digest.hex());
   c.exposed_ports = image.config.exposed_ports;
+  for (const auto& text : request.expose)
+    for (auto& port : parse_expose(text))
+      if (std::find(c.exposed_ports.begin(), c.exposed_ports.end(), port) == c.exposed_ports.end())
+        c.exposed_ports.push_back(std::move(port));
   c.created = now();
   return c;
 }
@@ -222,6 +226,7 @@ LocalEngine::Making LocalEngine::make(const CreateRequest& request, bool durable
   making.undo->add([this, id = config.id] {
     remove_tree(run_dir(id));
     db_.remove_container(id);
+    db_.forget_removed();  // nobody sweeps after a create
   });
   const std::string& driver = config.request.log_driver;
   if (driver == "journald" || driver == "syslog") log_tag(config);  // throws now and not at the first start

@@ -88,7 +88,7 @@ int LocalEngine::check_health(const std::string& id) {
   if (!row || !status || observe(*row).status != Status::running) return not_known;  // paused, or over
   ContainerConfig config = load_container(*row).config;
   const auto& health = config.request.health;
-  std::int64_t running = now().ns - status->started.ns;
+  std::int64_t running = age_ns(status->process);
   runtime::ExecSpec spec;
   spec.args = health_command(health);
   Time start = now();
