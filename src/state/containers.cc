@@ -183,7 +183,7 @@ void Database::set_last_state(const std::string& id, const std::string& state, b
 
 void Database::rename_container(const std::string& id, const std::string& name) {
   Connection& db = run();
-  db.transaction([&] {
+  db.transaction_on_full_disk([&] {
     check_free(db, name);
     Statement s(db, "UPDATE containers SET name=? WHERE id=? RETURNING durable");
     s.bind(name).bind(id);
@@ -200,7 +200,8 @@ void Database::remove_container(const std::string& id) {
   Connection* db = run_if_there();
   if (db == nullptr) return;
   db->transaction_on_full_disk([&] {
-    Statement s(*db, "DELETE FROM containers WHERE id=? RETURNING durable");
+    // Not only `durable`: a persist_container() that was killed in the middle has written it and not said so.
+    Statement s(*db, "DELETE FROM containers WHERE id=? RETURNING durable OR NOT auto_remove");
     s.bind(id);
     bool on_disk = s.step() && s.integer(0) != 0;
     s.run();
@@ -238,12 +239,12 @@ void Database::forget_removed() {
   // Whoever has left a note holds this lock until the record is gone. A note beside a record is of a command that was
   // killed in between: the container is still there.
   db->transaction([&] {
-    for (const auto& id : notes) {
-      if (!Statement(*db, "SELECT 1 FROM containers WHERE id=?").bind(id).step()) continue;
+    std::erase_if(notes, [&](const std::string& id) {
+      if (!Statement(*db, "SELECT 1 FROM containers WHERE id=?").bind(id).step()) return false;
       ::unlink((paths_.removed() + "/" + id).c_str());
-    }
+      return true;
+    });
   });
-  std::erase_if(notes, [&](const std::string& id) { return !path_exists(paths_.removed() + "/" + id); });
   if (notes.empty()) return;
   forget(notes);
   for (const auto& id : notes) ::unlink((paths_.removed() + "/" + id).c_str());

@@ -130,7 +130,8 @@ void insert_container(Stmt& insert, Statement& row, const std::string& name) {
   put(insert, 7, row.text(6));
 }
 
-// A rename that was cut short can leave one name twice: the later row gets its id added.
+// A rename that was cut short, or a removal, can leave one name twice: the newest row has it, the others get their id
+// added.
 void fill_run(sqlite3* db, const Paths& paths) {
   {
     Stmt meta(db, "INSERT INTO meta VALUES('boot_id', ?1)", paths.run_db());
@@ -141,7 +142,7 @@ void fill_run(sqlite3* db, const Paths& paths) {
   Connection durable(paths.db(), true);
   Statement rows(durable,
                  "SELECT id, name, image_id, config_json, created, auto_remove, last_state FROM containers"
-                 " ORDER BY created");
+                 " ORDER BY created DESC");
   Stmt insert(db, "INSERT OR IGNORE INTO containers VALUES(?1, ?2, ?3, ?4, ?5, ?6, 1, '', ?7)", paths.run_db());
   while (rows.step()) {
     if (path_exists(paths.removed() + "/" + rows.text(0))) continue;

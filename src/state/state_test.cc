@@ -251,6 +251,33 @@ TEST_F(StateTest, ARemovedContainerIsForgottenLater) {
   EXPECT_EQ(again.container_names(), std::vector<std::string>{"two"});
 }
 
+TEST_F(StateTest, APowerCutAfterARemovalGivesTheNameToTheNewest) {
+  ContainerRow old = row("web", true);
+  old.created.ns = 1;
+  ContainerRow present = row("web", true);
+  {
+    Database db(paths_);
+    db.add_container(old);
+    db.remove_container(old.id);
+    db.add_container(present);
+  }
+  remove_tree(paths_.run);
+  EXPECT_EQ(Database(paths_).container_by_name("web")->id, present.id);
+}
+
+// persist_container() was killed between its two databases.
+TEST_F(StateTest, ARemovalKnowsOfAHalfWrittenRecord) {
+  ContainerRow late = row("late");
+  Database db(paths_);
+  db.add_container(late);
+  db.persist_container(late.id);
+  Connection(paths_.run_db(), false).exec("UPDATE containers SET durable=0");
+  db.remove_container(late.id);
+  db.forget_removed();
+  remove_tree(paths_.run);
+  EXPECT_TRUE(Database(paths_).container_names().empty());
+}
+
 TEST_F(StateTest, ANameThatIsThereTwiceDoesNotHideAContainer) {
   ContainerRow a = row("same", true);
   ContainerRow b = row("other", true);

@@ -197,6 +197,8 @@ NetworkConfig NetworkStore::usable_bridge() {
   if (overlapping(network::used_subnets(), n.subnets[0].subnet) == nullptr) return n;
   {
     FileLock held = lock();
+    // Somebody else's first start came between: what the host uses is our own bridge.
+    if (network::Links::index_of(network::LinkNames(paths_.tag).bridge(n)) != 0) return n;
     if (stored_bridge() == n.subnets[0].subnet) ::unlink((dir() + "/bridge").c_str());
   }
   return default_bridge();

@@ -2,6 +2,7 @@
 #include "engine/local/networks.h"
 
 #include <algorithm>
+#include <set>
 
 #include "base/error.h"
 #include "base/id.h"
@@ -316,7 +317,11 @@ void Networks::leave(const std::string& container) {
 }
 
 void Networks::drop_unused() {
-  if (path_exists(run_dir())) stack().prune();
+  if (path_exists(run_dir() + "/attached")) stack().prune();
+}
+
+bool Networks::has_unused() const {
+  return path_exists(run_dir() + "/attached") && list_dir(run_dir() + "/attached").empty();
 }
 
 void Networks::forget(const std::string& container) {
@@ -377,7 +382,14 @@ void Networks::remove(const Network& network) {
   stack().remove_network(network_config(network));
 }
 
-void Networks::reload() { stack().reload(); }
+void Networks::reload() {
+  stack().reload();
+  std::set<std::string> done;
+  for (const auto& id : stack().attached())
+    if (auto a = stack().attachment(id))
+      for (const auto& n : a->networks)
+        if (has_names(n) && done.insert(n.id).second) network::ensure_netd(names(n.id).dir());
+}
 
 void Networks::sweep(const std::function<bool(const std::string&)>& is_running) {
   for (const auto& id : list_dir(run_dir() + "/attached")) {

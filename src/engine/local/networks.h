@@ -61,6 +61,8 @@ class Networks {
   /// The container runs no more. Cheap when it has no network. Bridges stay until drop_unused().
   void leave(const std::string& container);
   void drop_unused();
+  /// Nobody is in any, and something of them may be left.
+  bool has_unused() const;
   /// It is removed: its addresses are free.
   void forget(const std::string& container);
   void rename(const std::string& container, const std::string& name);

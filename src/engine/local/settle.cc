@@ -267,7 +267,9 @@ bool LocalEngine::settle_if_needed(const Row& row, ContainerState& state) {
     return false;
   }
   try {
-    return settle(*current, state);
+    if (settle(*current, state)) return true;
+    spawn_sweeper();  // what is left of it
+    return false;
   } catch (const Error& e) {
     if (e.id() == "E-LOCKED") return true;
     // One broken container must not hide the others.

@@ -51,8 +51,10 @@ struct NetworkStack::Kernel {
   std::string record(const std::string& container_id) const { return folder() + "/" + container_id; }
 
   FileLock lock() const {
-    make_dirs(folder());
-    return FileLock::acquire(config.run_dir + "/lock", "the set-up of networks", lock_patience);
+    make_dirs(config.run_dir);
+    FileLock held = FileLock::acquire(config.run_dir + "/lock", "the set-up of networks", lock_patience);
+    make_dirs(folder());  // whoever had it before may have removed the folder
+    return held;
   }
 
   std::optional<Attachment> load(const std::string& container_id) const {
@@ -195,14 +197,15 @@ struct NetworkStack::Kernel {
   /// What nobody is in goes: a bridge without anybody at it, a table without anything in it.
   void prune(const std::vector<NetworkConfig>& networks) {
     auto all = load_all();
+    if (all.size() < ids().size()) return;  // whose record cannot be read may need any of them
     for (const auto& n : networks) {
       bool there = n.driver == Driver::bridge && Links::index_of(names.bridge(n)) != 0;
       if (there && !is_used(n, all)) remove_bridges(n);
     }
     if (!all.empty()) return;
     for (const auto& half : list_dir(folder())) remove_tree(folder() + "/" + half);
-    table.drop();
-    leave_foreign_tables(nft, mark());
+    remove_everything();
+    ::rmdir(folder().c_str());
   }
 
   /// Only ports and nothing of bridges: others are on these too.
@@ -341,7 +344,7 @@ void NetworkStack::detach(const std::string& container_id) {
 
 void NetworkStack::prune() {
   FileLock lock = kernel_->lock();
-  kernel_->prune(kernel_->inventory().networks);
+  kernel_->prune(config_.networks ? config_.networks() : std::vector<NetworkConfig>{});
 }
 
 std::optional<Attachment> NetworkStack::attachment(const std::string& container_id) const {
