@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/xattr.h>
 
 #include "base/error.h"
@@ -31,17 +32,20 @@ bool is_harmless(int err, std::string_view name) {
 std::string shown(const TarEntry& entry) { return quoted(printable(std::string_view(entry.path).substr(0, 200))); }
 
 // ext4 keeps all of a file's attributes in one block, and says "no space" where they do not fit.
-constexpr std::size_t fits_everywhere = 2048;
+bool has_room(const Fd& file) {
+  struct statvfs fs{};
+  return ::fstatvfs(file.get(), &fs) == 0 && fs.f_bavail > 0;
+}
 
 template <typename Set>
-void set_xattrs(const TarEntry& entry, bool owners, Set set) {
+void set_xattrs(const Fd& file, const TarEntry& entry, bool owners, Set set) {
   std::size_t bytes = 0;
   for (const auto& [name, value] : entry.xattrs) {
     if (!is_allowed(name, owners)) continue;
     bytes += name.size() + value.size();
     if (set(name.c_str(), value) == 0 || is_harmless(errno, name)) continue;
     int err = errno;
-    if ((err == ENOSPC && bytes > fits_everywhere) || err == E2BIG || err == ERANGE)
+    if ((err == ENOSPC && has_room(file)) || err == E2BIG || err == ERANGE)
       throw error(ErrorCode::unsupported, "{}: {} bytes of extended attributes are more than this file system takes",
                   shown(entry), bytes)
           .with_id("E-ARCHIVE-LIMIT")
@@ -67,7 +71,7 @@ void set_time(const Fd& fd, std::int64_t seconds, std::uint32_t nanoseconds) {
 // The order matters: chown takes away setuid bits and capabilities, so it comes first; times last.
 void set_attributes(const Fd& fd, const TarEntry& entry, bool owners) {
   if (owners && ::fchown(fd.get(), entry.uid, entry.gid) != 0) throw_errno("set owner of {}", shown(entry));
-  set_xattrs(entry, owners, [&](const char* name, const std::string& value) {
+  set_xattrs(fd, entry, owners, [&](const char* name, const std::string& value) {
     return ::fsetxattr(fd.get(), name, value.data(), value.size(), 0);
   });
   if (::fchmod(fd.get(), mode_of(entry, owners)) != 0) throw_errno("set mode of {}", shown(entry));
@@ -84,7 +88,7 @@ void set_attributes_at(const Fd& parent, const std::string& name, const TarEntry
     Fd fd(::openat(parent.get(), name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
     if (!fd) throw_errno("open {}", shown(entry));
     std::string path = "/proc/self/fd/" + std::to_string(fd.get());
-    set_xattrs(entry, owners, [&](const char* key, const std::string& value) {
+    set_xattrs(parent, entry, owners, [&](const char* key, const std::string& value) {
       return ::setxattr(path.c_str(), key, value.data(), value.size(), 0);
     });
     if (!is_link && ::chmod(path.c_str(), mode_of(entry, owners)) != 0) throw_errno("set mode of {}", shown(entry));

@@ -201,7 +201,7 @@ FileLock FileLock::acquire(const std::string& path, std::string_view what, std::
   for (timespec pause{0, 200'000};;) {
     if (Fd fd = try_lock(path)) return FileLock(std::move(fd));
     std::int64_t present = monotonic_ns();
-    if (timeout_ns > 0 && present >= next_look && present - begin < longest_queue * timeout_ns) {
+    if (timeout_ns > 0 && present >= next_look && present - begin < longest_queue) {
       next_look = present + look_again;
       std::string holder = holder_of(path).pid;
       if (!seen.empty() && holder != seen) start = present;  // the queue moves

@@ -35,15 +35,16 @@ void rename_path(const std::string& from, const std::string& to);
 /// Apparent bytes of the regular files below; hard links counted once.
 std::uint64_t tree_size(const std::string& path);
 
-/// How long a command waits for another one that holds a lock: with what it does itself it answers within 10 s.
+/// How long a command waits for one other that holds a lock: with what it does itself it answers within 10 s.
 constexpr std::int64_t lock_patience = 9'000'000'000;  // ns
-constexpr std::int64_t longest_queue = 10;
+/// How long it stands in a queue that moves.
+constexpr std::int64_t longest_queue = 80'000'000'000;  // ns
 
 /// flock(2) on a file that is made when missing; released when the object dies. The holder writes its pid into it.
 class FileLock {
  public:
   /// Waits at most `timeout_ns` for one holder (0: tries once), then throws timeout and names its pid. While one holder
-  /// follows the other the time begins anew, at most longest_queue times: of 200 commands at once none gives up because
+  /// follows the other the time begins anew, for longest_queue at most: of 200 commands at once none gives up because
   /// it is the last. For a holder that a signal has stopped nobody waits longer than lock_patience. `what` names the
   /// object.
   static FileLock acquire(const std::string& path, std::string_view what, std::int64_t timeout_ns);
