@@ -9,6 +9,8 @@ import pytest
 
 from support.engine import tag_of
 from support.faults import DEEP, Healthy, failed_checks, listing, small_image
+from support.imagebuilder import File
+from support.registry import FakeRegistry, TestImage, gzipped
 from support.tools import SEED
 
 SIZE_MIB = 64
@@ -115,6 +117,34 @@ def test_load(small_disk):
         healthy.check("--verify")
         engine.ok("load", "-i", archive)
     assert failures >= 4, f"only {failures} of the steps met a full disk"
+
+
+@pytest.mark.deadline(600)
+def test_pull(small_disk):
+    engine = small_disk
+    registry = FakeRegistry()
+    try:
+        image = TestImage(gzipped(File("noise", os.urandom(3 << 20))), gzipped(File("more", os.urandom(1 << 20))))
+        registry.put("x:1", image)
+        name = f"{registry.host}/x:1"
+        engine.ok("image", "ls")
+        healthy = Healthy(engine)
+        needed = used_by(engine, "pull", name)
+        failures = 0
+        for leave in steps(needed):
+            engine.ok("rmi", name)
+            engine.ok("image", "prune", "--all", "--force")
+            wait_for_the_reaper(engine)
+            fill(engine, leave)
+            pulled = full_or_done(engine.run("pull", name))
+            failures += not pulled
+            assert engine.ok("image", "ls", "-q", "--no-trunc").lines == ([image.id] if pulled else [])
+            fill(engine, None)
+            healthy.check("--verify")
+            engine.ok("pull", name)
+        assert failures >= 4, f"only {failures} of the steps met a full disk"
+    finally:
+        registry.close()
 
 
 @pytest.mark.deadline(600)

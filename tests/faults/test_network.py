@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Networks while somebody works against them: rules flushed under traffic, one port for many, a bridge that is gone."""
 import concurrent.futures
+import ipaddress
 import os
+import pathlib
 import socket
 import subprocess
 
@@ -78,7 +80,10 @@ def test_one_port_for_eight(engine):
     assert all(result.code == 125 and "E-PORT-BUSY" in result.err for result in failed), [str(result) for result in failed]
     winner = next(number for number, result in enumerate(results) if result.code == 0)
     assert engine.ok("ps", "--format", "{{.Names}}").lines == [f"c{winner}"]
-    assert len([line for line in own_links(engine) if "container" in line]) <= 1, own_links(engine)
+    bridge = next(line.split(": ")[1].split("@")[0] for line in own_links(engine) if "network" in line)
+    assert len(os.listdir(f"/sys/class/net/{bridge}/brif")) == 1, "the losers' links are gone"
+    subnet = ipaddress.ip_network(pathlib.Path(engine.root, "networks/bridge").read_text().strip())
+    assert ipaddress.ip_address(engine.inspect(f"c{winner}")["NetworkSettings"]["IPAddress"]) in subnet
     engine.ok("rm", "--all", "--force")
     engine.wait_for("the links to go", lambda: not own_links(engine))
     assert start(9).code == 0, "the port is free again"

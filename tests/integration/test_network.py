@@ -238,6 +238,27 @@ def test_publishing_alone_is_enough(engine):
     assert address_of(engine, "web")
 
 
+def test_exposed_ports(engine):
+    engine.ok("run", "-d", "--name", "web", "-P", "--expose", "80", "--expose", "82-83/udp", "base", "sleep", "1000")
+    shown = engine.ok("port", "web").lines
+    assert {line.split(" ")[0] for line in shown} == {"80/tcp", "82/udp", "83/udp"}
+    assert set(engine.inspect("web")["Config"]["ExposedPorts"]) == {"80/tcp", "82/udp", "83/udp"}
+    engine.fails("create", "--expose", "8080:80", "base", match="--publish")
+
+
+@pytest.mark.parametrize("network", ["bridge", "mine"])
+def test_the_host_is_reached_by_its_name(engine, network):
+    if network == "mine":
+        engine.ok("network", "create", "mine")
+    with socket.create_server(("0.0.0.0", 0)) as server:
+        server.settimeout(30)
+        asked = engine.popen("run", "--rm", "--network", network, "base", "sh", "-c", f"echo hello | nc -w 10 host.docker.internal {server.getsockname()[1]}")
+        connection, _ = server.accept()
+        with connection:
+            assert connection.makefile().readline() == "hello\n"
+        assert asked.wait(30) == 0
+
+
 def test_names_where_the_host_asks_itself(engine):
     """The host's name server listens on its loopback (systemd-resolved, dnsmasq): ours stands on the gateway."""
     conf = engine.file("resolv.conf", "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")

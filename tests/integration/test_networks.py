@@ -319,6 +319,16 @@ def test_a_killed_resolver_comes_back_with_the_next_container(engine):
     assert found(engine, "two", "one") == {place(engine, "one")["IPAddress"]}
 
 
+def test_a_killed_resolver_comes_back_with_reload(engine):
+    made = engine.ok("network", "create", "mine").out.strip()
+    serve(engine, "one")
+    serve(engine, "two")
+    pid = int(pathlib.Path(f"{engine.root}/run/networks/{made}/netd.pid").read_text().split()[0])
+    os.kill(pid, signal.SIGKILL)
+    engine.ok("network", "reload")
+    assert found(engine, "one", "two") == {place(engine, "two")["IPAddress"]}
+
+
 def test_a_damaged_record_hides_nothing_and_can_be_removed(engine):
     made = engine.ok("network", "create", "mine").out.strip()
     engine.ok("network", "create", "other")

@@ -85,6 +85,25 @@ def test_what_we_push(engine, images, debian):
     assert listed.split() == ["copied"]
 
 
+def test_podman_has_the_same_digests(engine, images, debian):
+    """What we push it pulls, what it pushes we pull."""
+    podman = ["podman", "--root", f"{engine.dir}/podman", "--runroot", f"{engine.dir}/podman-run", "--tmpdir", f"{engine.dir}/podman-tmp",
+              "--storage-driver", "vfs", "--events-backend", "none"]
+
+    def run(*words):
+        return subprocess.run([*podman, *words], check=True, capture_output=True, text=True, env=engine.environment()).stdout.strip()
+
+    ours, theirs = f"{debian.host}/ours/busybox:1", f"{debian.host}/theirs/busybox:1"
+    engine.load("busybox", "oci.tar")
+    engine.ok("push", "busybox", ours)
+    run("pull", "-q", NO_TLS, ours)
+    assert run("image", "inspect", "--format", "{{.Digest}}", ours) == manifest_digest(debian, "ours/busybox:1")
+    assert f"sha256:{run('image', 'inspect', '--format', '{{.Id}}', ours)}" == engine.ok("image", "inspect", "busybox").json()[0]["Id"]
+    run("push", "-q", NO_TLS, ours, theirs)
+    assert f"Digest: {manifest_digest(debian, 'theirs/busybox:1')}" in engine.ok("pull", theirs).out
+    assert engine.ok("run", "--rm", theirs, "echo", "runs").out == "runs\n"
+
+
 def test_uncompressed_layers_become_gzip(engine, debian, make_engine):
     """docker-archive has plain layers: what is sent is gzip, the same each time, and gives the same image."""
     name = f"{debian.host}/plain/base:1"

@@ -161,7 +161,8 @@ def test_a_folder_that_stays_keeps_no_volume_mounted(engine):
 
 def test_a_start_that_fails_keeps_no_volume_mounted(engine):
     engine.ok("volume", "create", "-o", "type=tmpfs", "-o", "device=tmpfs", "vol")
-    engine.ok("create", "--name", "c", "-v", "vol:/v", "-v", f"{engine.dir}/gone:/gone", "base", "true")
+    os.mkdir(f"{engine.dir}/gone")
+    engine.ok("create", "--name", "c", "-v", "vol:/v", "--mount", f"type=bind,src={engine.dir}/gone,dst=/gone", "base", "true")
     os.rmdir(f"{engine.dir}/gone")
     engine.fails("start", "c", match="gone")
     assert not pathlib.Path(engine.root, "run/volumes/vol.mounted").exists()

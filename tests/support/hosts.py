@@ -22,10 +22,10 @@ def inside(namespace, function):
     box = []
 
     def work():
-        fd = os.open(namespace if "/" in namespace else f"/run/netns/{namespace}", os.O_RDONLY)
-        assert LIBC.setns(fd, CLONE_NEWNET) == 0, os.strerror(ctypes.get_errno())
-        os.close(fd)
         try:
+            fd = os.open(namespace if "/" in namespace else f"/run/netns/{namespace}", os.O_RDONLY)
+            assert LIBC.setns(fd, CLONE_NEWNET) == 0, os.strerror(ctypes.get_errno())
+            os.close(fd)
             box.append(function())
         except BaseException as error:
             box.append(error)
