@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One engine with a root of its own, driven through the real program."""
 import dataclasses
+import fcntl
 import hashlib
 import json
 import os
@@ -58,12 +59,17 @@ def remove_folder(folder):
 
 
 def sweep():
-    """Removes what an earlier run left that was killed before it could clean up."""
+    """Removes what an earlier run left that was killed before it could clean up. Whoever lives holds a lock on `maker`: a pid
+    says nothing about a run in another pid namespace."""
     for maker in [path for place in (DISK, MEMORY) for path in pathlib.Path(place).glob("servin-test-*/maker")]:
-        if not os.path.exists(f"/proc/{maker.read_text().strip() or 'none'}"):
-            folder = os.path.realpath(maker.parent)
-            leftovers.remove(folder, tag_of(f"{folder}/root"))
-            remove_folder(folder)
+        try:
+            with open(maker, "rb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                folder = os.path.realpath(maker.parent)
+                leftovers.remove(folder, tag_of(f"{folder}/root"))
+                remove_folder(folder)
+        except (BlockingIOError, FileNotFoundError):  # in use; or its owner has just removed it
+            continue
 
 
 class Engine:
@@ -79,7 +85,10 @@ class Engine:
         self.registries_conf = f"{self.dir}/registries.conf"
         pathlib.Path(self.registries_conf).write_text('[[registry]]\nprefix = "docker.io"\nlocation = "127.0.0.1:9"\n')
         self.tag = tag_of(self.root)
-        pathlib.Path(self.dir, "maker").write_text(str(os.getpid()))
+        # Locked before it appears: nobody finds it without its lock.
+        self._maker = open(f"{self.dir}/maker.new", "wb")
+        fcntl.flock(self._maker, fcntl.LOCK_EX)
+        os.rename(self._maker.name, f"{self.dir}/maker")
         self.program = PROGRAM
         self._images = images
         self._open = []
@@ -226,3 +235,4 @@ class Engine:
     def kill_all(self):
         leftovers.remove(self.dir, self.tag)
         remove_folder(self.dir)
+        self._maker.close()
