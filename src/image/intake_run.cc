@@ -62,7 +62,7 @@ void Intake::run_all() {
   std::mutex mutex;
   std::condition_variable changed;
   std::exception_ptr failure;
-  std::size_t next = 0, running = 0;
+  std::size_t next = 0, finished = 0;
   auto work = [&] {
     std::unique_lock lock(mutex);
     while (next < todo.size() && !failure) {
@@ -78,23 +78,21 @@ void Intake::run_all() {
       lock.lock();
       if (problem && !failure) failure = problem;
     }
-    --running;
+    ++finished;
     changed.notify_all();
   };
 
+  const std::size_t wanted = std::min<std::size_t>(todo.size(), 2);
   std::vector<std::jthread> threads;
-  running = std::min<std::size_t>(todo.size(), 2);
   try {
-    while (threads.size() < std::min<std::size_t>(todo.size(), 2)) threads.emplace_back(work);
+    while (threads.size() < wanted) threads.emplace_back(work);
   } catch (const std::system_error& e) {  // the limit of processes
     log::debug("unpack with fewer threads: {}", e.what());
-    std::unique_lock lock(mutex);
-    running -= std::min<std::size_t>(todo.size(), 2) - threads.size() - (threads.empty() ? 1 : 0);
   }
-  if (threads.empty() && running > 0) work();
+  if (threads.empty()) work();
   {
     std::unique_lock lock(mutex);
-    while (running > 0) {
+    while (finished < threads.size()) {
       changed.wait_for(lock, std::chrono::milliseconds(100));
       lock.unlock();
       report("unpacking", done_, total_, false);

@@ -253,13 +253,16 @@ def test_attributes_that_the_file_system_does_not_take(engine):
         assert result.code == 125 and "E-ARCHIVE-LIMIT" in result.err and "extended attributes" in result.err and "disk" not in result.err, str(result)
 
 
-def test_loads_where_no_thread_is_to_be_had(engine, images):
-    group = pathlib.Path(f"/sys/fs/cgroup/pids/servin-test-{os.getpid()}")
-    if not group.parent.is_dir():
-        pytest.skip("the controller pids is not at its own mount (cgroup v1)")
+@pytest.mark.parametrize("most", [1, 2, 3])
+def test_loads_where_few_threads_are_to_be_had(engine, images, most):
+    parent = pathlib.Path("/sys/fs/cgroup/pids")  # cgroup v1 and hybrid
+    if not parent.is_dir():
+        parent = pathlib.Path("/sys/fs/cgroup")
+        (parent / "cgroup.subtree_control").write_text("+pids")
+    group = parent / f"servin-test-{os.getpid()}"
     group.mkdir()
     try:
-        (group / "pids.max").write_text("1")
+        (group / "pids.max").write_text(str(most))
         script = f'echo $$ >{group}/cgroup.procs && exec "$@"'
         engine.ok(argv=["sh", "-c", script, "sh", *engine.argv("load", "-i", images.path("debian", "oci.tar"))], timeout=300)
     finally:
