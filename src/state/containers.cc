@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/id.h"
+#include "base/rollback.h"
 #include "os/file.h"
 #include "state/database.h"
 #include "state/schema.h"
@@ -181,19 +182,31 @@ void Database::set_last_state(const std::string& id, const std::string& state, b
       [&] { Statement(disk, "UPDATE containers SET last_state=? WHERE id=?").bind(state).bind(id).run(); });
 }
 
+/// The disk first, and without the lock of run.db: every other command would wait for the disk too.
 void Database::rename_container(const std::string& id, const std::string& name) {
   Connection& db = run();
+  check_free(db, name);
+  auto row = container(id);
+  if (!row) return;
+  auto write_durable = [&](const std::string& value) {
+    Connection& disk = durable();
+    disk.transaction([&] { Statement(disk, "UPDATE containers SET name=? WHERE id=?").bind(value).bind(id).run(); });
+  };
+  Rollback undo;
+  if (row->durable) {
+    undo.add([&] { write_durable(row->name); });
+    write_durable(name);
+  }
+  bool durable_now = false;
   db.transaction_on_full_disk([&] {
     check_free(db, name);
     Statement s(db, "UPDATE containers SET name=? WHERE id=? RETURNING durable");
     s.bind(name).bind(id);
-    bool is_durable = s.step() && s.integer(0) != 0;
+    durable_now = s.step() && s.integer(0) != 0;
     s.run();
-    if (!is_durable) return;
-    // Within: when the disk does not take the new name, the container keeps its old one in both.
-    Connection& disk = durable();
-    disk.transaction([&] { Statement(disk, "UPDATE containers SET name=? WHERE id=?").bind(name).bind(id).run(); });
   });
+  undo.commit();
+  if (durable_now && !row->durable) write_durable(name);  // persisted meanwhile, under the old name
 }
 
 void Database::remove_container(const std::string& id) {
