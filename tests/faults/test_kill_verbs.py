@@ -70,6 +70,11 @@ def in_network(engine):
     engine.ok("run", "-d", "--name", "one", "--network", "mine", "small:1", "sleep", "100000")
 
 
+def with_used_network(engine):
+    in_network(engine)
+    engine.ok("rm", "--force", "one")
+
+
 def with_two(engine):
     in_network(engine)
     engine.ok("network", "create", "other")
@@ -120,6 +125,7 @@ SCENARIOS = {
     "volume prune": Scenario(["volume", "prune", "--all", "--force"], lambda e: either(volumes(e), set(), {"data"}), with_volume),
     "network create": Scenario(["network", "create", "mine"], lambda e: either(networks(e), {"mine"}, set())),
     "network rm": Scenario(["network", "rm", "mine"], lambda e: either(networks(e), set(), {"mine"}), with_network),
+    "network rm after use": Scenario(["network", "rm", "mine"], lambda e: either(networks(e), set(), {"mine"}), with_used_network),
     "network prune": Scenario(["network", "prune", "--force"], lambda e: either(networks(e), set(), {"mine"}), with_network),
     "create in a network": Scenario(["create", "--name", "one", "--network", "mine", "small:1", "true"], lambda e: either(names(e), {"one"}, set()), with_network),
     "network connect": Scenario(["network", "connect", "other", "one"], lambda e: either(connected(e), {"mine", "other"}, {"mine"}), with_two, whole=False),
