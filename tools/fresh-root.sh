@@ -25,7 +25,7 @@ git clone -q "$source" "$root/root/servin"
 # shellcheck disable=SC2016 # the inner shells expand these
 enter='
 set -e
-root=$1; shift
+root=$1 first=$2; shift 2
 mount --make-rprivate /
 mount --bind "$root" "$root"
 mount -t proc proc "$root/proc"
@@ -39,9 +39,20 @@ pivot_root . .old
 umount -l /.old
 rmdir /.old
 cd /root/servin
-exec env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=dumb "$@"
+exec env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=dumb bash -c "$first" first "$@"
+'
+# The first process, with which all others are killed: it gives what sweeps up after the command time to end.
+# shellcheck disable=SC2016
+first='
+"$@" || code=$?
+for _ in {1..100}; do
+  others=(/proc/[1-9]*)
+  [ ${#others[@]} -gt 1 ] || break
+  sleep 0.1
+done
+exit ${code:-0}
 '
 start=$SECONDS code=0
-unshare --mount --pid --fork --kill-child --uts --ipc bash -c "$enter" enter "$root" "$@" </dev/null || code=$?
+unshare --mount --pid --fork --kill-child --uts --ipc bash -c "$enter" enter "$root" "$first" "$@" </dev/null || code=$?
 echo "fresh-root: $suite: '$*' ended with $code after $((SECONDS - start)) s" >&2
 exit $code
