@@ -7,6 +7,7 @@
 #include <sys/vfs.h>
 
 #include "base/strings.h"
+#include "linux/mount_table.h"
 #include "os/file.h"
 
 namespace servin::kernel {
@@ -22,20 +23,6 @@ bool is_controller(std::string_view word) {
   return false;
 }
 
-// mountinfo writes space, tab, new line and backslash as \ooo.
-std::string unescape(std::string_view text) {
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '\\' && i + 3 < text.size()) {
-      out += static_cast<char>((text[i + 1] - '0') * 64 + (text[i + 2] - '0') * 8 + (text[i + 3] - '0'));
-      i += 3;
-    } else {
-      out += text[i];
-    }
-  }
-  return out;
-}
-
 CgroupHierarchy parse_v1(std::string mount, std::string_view super_options) {
   CgroupHierarchy h;
   h.mount = std::move(mount);
@@ -47,23 +34,14 @@ CgroupHierarchy parse_v1(std::string mount, std::string_view super_options) {
 }
 
 // In the order of mounting, each as often as it is mounted.
-std::vector<CgroupHierarchy> all_mounts(std::string_view mountinfo) {
+std::vector<CgroupHierarchy> cgroup_mounts(const std::vector<MountEntry>& table) {
   std::vector<CgroupHierarchy> out;
-  for (const auto& line : split(mountinfo, '\n')) {
-    // id parent dev root MOUNT options [optional...] - TYPE source SUPER
-    auto dash = line.find(" - ");
-    if (dash == std::string::npos) continue;
-    auto left = split(std::string_view(line).substr(0, dash), ' ');
-    auto right = split(std::string_view(line).substr(dash + 3), ' ');
-    if (left.size() < 6 || right.size() < 3) continue;
-    if (right[0] != "cgroup" && right[0] != "cgroup2") continue;
+  for (const auto& entry : table) {
+    if (entry.type == "cgroup") out.push_back(parse_v1(entry.point, entry.super_options));
+    if (entry.type != "cgroup2") continue;
     CgroupHierarchy h;
-    if (right[0] == "cgroup2") {
-      h.v2 = true;
-      h.mount = unescape(left[4]);
-    } else {
-      h = parse_v1(unescape(left[4]), right[2]);
-    }
+    h.v2 = true;
+    h.mount = entry.point;
     out.push_back(std::move(h));
   }
   return out;
@@ -90,11 +68,11 @@ bool is_visible(const CgroupHierarchy& h) {
 }  // namespace
 
 std::vector<CgroupHierarchy> parse_cgroup_mounts(std::string_view mountinfo) {
-  return each_once(all_mounts(mountinfo));
+  return each_once(cgroup_mounts(parse_mount_table(mountinfo)));
 }
 
 std::vector<CgroupHierarchy> cgroup_hierarchies() {
-  auto mounts = all_mounts(read_file("/proc/self/mountinfo", 16U << 20U).value_or(""));
+  auto mounts = cgroup_mounts(mount_table());
   std::erase_if(mounts, [](const CgroupHierarchy& h) { return !is_visible(h); });
   auto out = each_once(std::move(mounts));
   for (auto& h : out) {

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/strings.h"
 #include "engine/local/spec_parts.h"
+#include "linux/mount_table.h"
 #include "os/file.h"
 #include "runtime/defaults.h"
 
@@ -66,15 +67,12 @@ oci::SpecMount image_mount(const std::string& snapshots, const MountSpec& mount)
   return m;
 }
 
-// The line of mountinfo whose mount holds the path: the longest mount point, and of equal ones the last.
-std::string mount_line_of(const std::string& path) {
-  std::string best, best_point;
-  for (auto& line : split(read_file("/proc/self/mountinfo", 16U << 20U).value_or(""), '\n')) {
-    auto words = split(line, ' ');
-    if (words.size() < 7) continue;
-    const std::string& point = words[4];
-    bool holds = point == "/" || path == point || path.starts_with(point + "/");
-    if (holds && point.size() >= best_point.size()) best_point = point, best = line;
+// The mount that holds the path: the longest mount point, and of equal ones the last.
+kernel::MountEntry mount_of(const std::string& path) {
+  kernel::MountEntry best;
+  for (auto& entry : kernel::mount_table()) {
+    bool holds = entry.point == "/" || path == entry.point || path.starts_with(entry.point + "/");
+    if (holds && entry.point.size() >= best.point.size()) best = std::move(entry);
   }
   return best;
 }
@@ -83,9 +81,8 @@ std::string mount_line_of(const std::string& path) {
 void check_propagation(const MountSpec& mount) {
   bool shared = mount.propagation.ends_with("shared");
   if (!shared && !mount.propagation.ends_with("slave")) return;
-  std::string line = mount_line_of(mount.source);
-  if (line.find(" shared:") != std::string::npos) return;
-  if (!shared && line.find(" master:") != std::string::npos) return;
+  kernel::MountEntry holder = mount_of(mount.source);
+  if (holder.is_shared || (!shared && holder.is_slave)) return;
   throw error(ErrorCode::failed_precondition,
               "mount source {}: it lies on a mount that is not shared, so {} is impossible", mount.source,
               mount.propagation)
