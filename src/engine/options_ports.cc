@@ -75,7 +75,10 @@ std::vector<PortSpec> parse_publish(std::string_view text) {
   Range host;
   bool chosen = halves && !halves->first.empty();
   if (chosen) host = parse_range(halves->first, text);
-  if (chosen && host.size() != inside.size()) throw bad(text, "the two ranges are of different length");
+  bool one_of = chosen && inside.size() == 1 && host.size() > 1;
+  if (one_of && host.first == 0) throw bad(text, "a range of the host's begins with 1 at least");
+  if (chosen && !one_of && host.size() != inside.size()) throw bad(text, "the two ranges are of different length");
+  if (one_of) spec.last_host_port = static_cast<std::uint16_t>(host.last);
   std::vector<PortSpec> ports;
   for (std::uint64_t i = 0; i < inside.size(); ++i) {
     spec.container_port = static_cast<std::uint16_t>(inside.first + i);

@@ -55,6 +55,7 @@ struct PortSpec {
   std::uint16_t host_port = 0;  // 0 = a free one
   std::uint16_t container_port = 0;
   std::string protocol = "tcp";
+  std::uint16_t last_host_port = 0;  // not 0: the first free one from host_port to this
   auto operator<=>(const PortSpec&) const = default;
 };
 

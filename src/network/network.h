@@ -104,6 +104,7 @@ struct PortMapping {
   std::uint16_t host_port = 0;     // 0 = the stack takes a free one and tells
   std::uint16_t container_port = 0;
   Protocol protocol = Protocol::tcp;
+  std::uint16_t last_host_port = 0;  // not 0: a free one from host_port to this, and the stack tells which
   auto operator<=>(const PortMapping&) const = default;
   /// "127.0.0.1:8080->80/tcp", "8080->80/tcp".
   std::string text() const;

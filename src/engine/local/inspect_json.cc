@@ -123,6 +123,7 @@ ordered_json bindings_json(const CreateRequest& r) {
     for (const auto& p : parse_publish(text)) {
       std::string key = fmt::format("{}/{}", p.container_port, p.protocol);
       std::string port = p.host_port == 0 ? "" : std::to_string(p.host_port);
+      if (p.last_host_port != 0) port += "-" + std::to_string(p.last_host_port);
       if (!bindings.contains(key)) bindings[key] = ordered_json::array();
       bindings[key].push_back({{"HostIp", p.host_ip}, {"HostPort", port}});
     }

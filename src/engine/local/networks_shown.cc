@@ -16,7 +16,7 @@ std::vector<PortSpec> shown_ports(const network::Attachment& a) {
   std::vector<PortSpec> ports;
   for (const auto& p : a.plan.ports)
     ports.push_back({p.host_ip ? p.host_ip->text() : "", p.host_port, p.container_port,
-                     std::string(network::protocol_name(p.protocol))});
+                     std::string(network::protocol_name(p.protocol)), 0});
   return ports;
 }
 

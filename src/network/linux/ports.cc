@@ -98,6 +98,30 @@ std::vector<HeldPort> hold_port(PortMapping& port, const Endpoint& leader) {
   return held;
 }
 
+Error all_busy(const PortMapping& port) {
+  return error(ErrorCode::conflict, "publish port {}: all of {}-{} are taken", port.container_port, port.host_port,
+               port.last_host_port)
+      .with_errno(EADDRINUSE)
+      .with_id("E-PORT-BUSY")
+      .with_hint("give a wider range; -p PORT alone takes a free one");
+}
+
+std::vector<HeldPort> hold_one_of(PortMapping& port, const Endpoint& leader) {
+  for (unsigned number = port.host_port; number <= port.last_host_port; ++number) {
+    PortMapping chosen = port;
+    chosen.host_port = static_cast<std::uint16_t>(number);
+    chosen.last_host_port = 0;
+    try {
+      auto held = hold_port(chosen, leader);
+      port = chosen;
+      return held;
+    } catch (const Error& e) {
+      if (e.sys_errno() != EADDRINUSE) throw;
+    }
+  }
+  throw all_busy(port);
+}
+
 std::vector<HeldPort> hold_any(PortMapping& port, const Endpoint& leader) {
   // A number that is free for IPv4 may be taken for IPv6.
   constexpr int attempts = 20;
@@ -118,7 +142,8 @@ std::vector<HeldPort> hold_any(PortMapping& port, const Endpoint& leader) {
 Attached hold_ports(const std::vector<PortMapping>& ports, const Endpoint& leader) {
   Attached result;
   for (PortMapping port : ports) {
-    for (auto& h : hold_any(port, leader)) result.held.push_back(std::move(h));
+    for (auto& h : port.last_host_port != 0 ? hold_one_of(port, leader) : hold_any(port, leader))
+      result.held.push_back(std::move(h));
     result.ports.push_back(port);
   }
   return result;
