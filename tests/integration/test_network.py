@@ -151,6 +151,24 @@ def _is_free(port):
     return True
 
 
+def test_one_port_of_a_range(engine):
+    first = free_port()
+    wanted = f"127.0.0.1:{first}-{first + 2}:80"
+    taken = socket.create_server(("127.0.0.1", first))
+    try:
+        serve(engine, "one", "-p", wanted)
+        serve(engine, "two", "-p", wanted)
+        ports = {name: int(engine.inspect(name)["NetworkSettings"]["Ports"]["80/tcp"][0]["HostPort"]) for name in ("one", "two")}
+        assert set(ports.values()) <= {first + 1, first + 2} and len(set(ports.values())) == 2, ports
+        for name, port in ports.items():
+            assert ask("127.0.0.1", port) == f"hellofrom {name}\n"
+        assert engine.inspect("one")["HostConfig"]["PortBindings"]["80/tcp"] == [{"HostIp": "127.0.0.1", "HostPort": f"{first}-{first + 2}"}]
+        result = engine.fails("run", "--rm", "-p", wanted, "base", "true", code=125)
+        assert "E-PORT-BUSY" in result.err and f"all of {first}-{first + 2} are taken" in result.err, str(result)
+    finally:
+        taken.close()
+
+
 def test_a_taken_port_is_never_reported_as_ours(engine):
     port = free_port()
     serve(engine, "first", "-p", f"{port}:80")
@@ -215,7 +233,7 @@ def test_after_kill_9(engine):
     os.kill(shim, signal.SIGKILL)
     engine.wait_for("the end", lambda: not os.path.exists(f"/proc/{pid}"))
     engine.ok("ls", "-a")
-    assert not any(name == f"servin-{engine.tag}" for name in netfilter.tables())
+    engine.wait_for("the table to go", lambda: f"servin-{engine.tag}" not in netfilter.tables())
     engine.ok("start", "web")
     engine.wait_for("the server", lambda: ":0050 " in engine.ok("exec", "web", "cat", "/proc/net/tcp", "/proc/net/tcp6").out)
     assert ask("127.0.0.1", port) == "hellofrom web\n"

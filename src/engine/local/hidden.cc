@@ -31,6 +31,7 @@ void LocalEngine::persist(const std::string& id) {
 
 // Everything of settle(): the shim has recorded the end before it started us.
 void LocalEngine::tidy(const std::string& id) {
+  sweeps_ = true;
   auto row = db_.container(id);
   if (row) {
     make_dirs(run_dir(id));
@@ -65,12 +66,13 @@ void sweep_part(std::string_view what, const std::function<void()>& work) {
 void LocalEngine::sweep() {
   sweep_part("records of removed containers", [&] { db_.forget_removed(); });
   sweep_part("folders without a record", [&] { drop_orphans(); });
-  sweep_part("networks that nobody is in", [&] { networks_.drop_unused(); });
   sweep_part("volumes that nobody uses", [&] { release_volumes(); });
   sweep_part("the trash", [&] { image::sweep_trash(paths_, [&] { snapshotter_.empty_trash(); }); });
+  sweep_part("networks that nobody is in", [&] { networks_.drop_unused(); });  // last: it rests before
 }
 
 void LocalEngine::sweep_all() {
+  sweeps_ = true;
   sweep_part("unfinished images", [&] { images_.sweep(); });
   sweep();
 }

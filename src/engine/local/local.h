@@ -301,6 +301,7 @@ class LocalEngine : public Engine {
   // doctor.cc
   void check_store(std::vector<DoctorCheck>& checks, bool repair);
   void check_leftovers(std::vector<DoctorCheck>& checks, bool repair);
+  void check_strays(std::vector<DoctorCheck>& checks, bool repair);
 
   std::string run_dir(const std::string& id) const { return paths_.run_container(id); }
   std::string log_path(const std::string& id) const { return paths_.container(id) + "/log"; }
@@ -314,6 +315,7 @@ class LocalEngine : public Engine {
   std::unique_ptr<runtime::Runtime> namespaces_;
   std::unique_ptr<runtime::Runtime> host_;
   std::map<std::string, std::weak_ptr<ContainerTree>> trees_;  // of containers that do not run, by id
+  bool sweeps_ = false;  // this process sweeps in the end, so that it need start nobody who does
 };
 
 }  // namespace servin::engine

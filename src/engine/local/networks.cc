@@ -2,7 +2,10 @@
 #include "engine/local/networks.h"
 
 #include <algorithm>
+#include <poll.h>
 #include <set>
+
+#include <sys/stat.h>
 
 #include "base/error.h"
 #include "base/id.h"
@@ -26,6 +29,7 @@ std::optional<network::PortMapping> mapping_of(const PortSpec& p) {
   m.host_ip = network::Address::parse(p.host_ip);
   if (m.host_ip && m.host_ip->is_any() && !m.host_ip->v6) m.host_ip = network::Address{};
   m.host_port = p.host_port;
+  m.last_host_port = p.last_host_port;
   m.container_port = p.container_port;
   auto protocol = network::parse_protocol(p.protocol);
   if (!protocol) return std::nullopt;
@@ -50,6 +54,23 @@ std::vector<network::PortMapping> ports_of(const ContainerConfig& config) {
       if (!given) add(p);
     }
   return ports;
+}
+
+/// Until nobody has come or gone for a while. Whoever starts containers one after the other is not to meet the removal
+/// of the bridge, for which the kernel takes tens of milliseconds.
+void wait_until_quiet(const std::string& folder) {
+  constexpr std::int64_t quiet = 200'000'000, patience = 10'000'000'000;
+  auto changed = [&] {
+    struct stat st{};
+    return ::stat(folder.c_str(), &st) == 0 ? st.st_mtim.tv_sec * 1'000'000'000 + st.st_mtim.tv_nsec : 0;
+  };
+  std::int64_t since = monotonic_ns(), deadline = since + patience, seen = changed();
+  while (monotonic_ns() < std::min(since + quiet, deadline)) {
+    ::poll(nullptr, 0, 20);
+    std::int64_t now = changed();
+    if (now != seen) since = monotonic_ns();
+    seen = now;
+  }
 }
 
 /// Of the host, on the network's bridge.
@@ -266,19 +287,24 @@ void Networks::ensure_resolver(const Joined& joined) {
 
 /// The names first: as long as the record of the attachment is there, somebody comes to take away what is left.
 void Networks::leave(const std::string& container) {
-  if (!path_exists(run_dir() + "/attached/" + container)) return;
+  if (!path_exists(attached_dir() + "/" + container)) return;
   if (auto before = stack().attachment(container))
     for (const auto& n : before->networks) names(n.id).remove(container);
   stack().detach(container);
 }
 
 void Networks::drop_unused() {
-  if (path_exists(run_dir() + "/attached")) stack().prune();
+  // Whoever finds the lock taken may leave: the holder looks once more after it has let go.
+  constexpr int most = 5;  // what cannot go now waits for the next sweep
+  for (int i = 0; i < most && path_exists(attached_dir()) && stack().has_unused(); ++i) {
+    auto held = FileLock::try_acquire(run_dir() + "/prune.lock");
+    if (!held) return;
+    wait_until_quiet(attached_dir());
+    stack().prune();
+  }
 }
 
-bool Networks::has_unused() const {
-  return path_exists(run_dir() + "/attached") && list_dir(run_dir() + "/attached").empty();
-}
+bool Networks::has_unused() const { return path_exists(attached_dir()) && list_dir(attached_dir()).empty(); }
 
 void Networks::forget(const std::string& container) {
   for (const auto& id : store_.networks_of(container)) store_.leases(id).release(container);
@@ -293,13 +319,18 @@ void Networks::rename(const std::string& container, const std::string& name) {
 }
 
 std::optional<network::Attachment> Networks::attachment(const std::string& container) {
-  if (!path_exists(run_dir() + "/attached/" + container)) return std::nullopt;
+  if (!path_exists(attached_dir() + "/" + container)) return std::nullopt;
   return stack().attachment(container);
 }
 
 void Networks::remove(const Network& network) {
   store_.remove(network);
   stack().remove_network(network_config(network));
+}
+
+std::vector<std::string> Networks::strays() {
+  // Before the first container of all there is no folder, and a look makes none.
+  return path_exists(run_dir()) ? stack().strays() : std::vector<std::string>();
 }
 
 void Networks::reload() {
@@ -312,7 +343,7 @@ void Networks::reload() {
 }
 
 void Networks::sweep(const std::function<bool(const std::string&)>& is_running) {
-  for (const auto& id : list_dir(run_dir() + "/attached")) {
+  for (const auto& id : list_dir(attached_dir())) {
     try {
       if (is_full_id(id) && !is_running(id)) leave(id);
     } catch (const Error& e) {

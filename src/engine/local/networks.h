@@ -60,6 +60,7 @@ class Networks {
   void ensure_resolver(const Joined& joined);
   /// The container runs no more. Cheap when it has no network. Bridges stay until drop_unused().
   void leave(const std::string& container);
+  /// After a short rest, so that the next container finds its bridge: for a sweeper, for nobody who is waited for.
   void drop_unused();
   /// Nobody is in any, and something of them may be left.
   bool has_unused() const;
@@ -74,6 +75,9 @@ class Networks {
   std::vector<NetworkMember> running_members(const std::string& network_id);
   /// It is in no container's way any more: record, resolver and what the kernel has of it go.
   void remove(const Network& network);
+  /// Links that are nobody's, and what takes one away.
+  std::vector<std::string> strays();
+  void remove_link(const std::string& name) { stack().remove_link(name); }
   /// Everything in the kernel anew.
   void reload();
   /// Containers that are attached although `is_running` says no leave.
@@ -93,6 +97,7 @@ class Networks {
   dns::Endpoint names_line(const Place& place, const ContainerConfig& config) const;
   std::vector<dns::Endpoint> lines_of_others(const network::NetworkConfig& network);
   std::string run_dir() const { return paths_.run + "/networks"; }
+  std::string attached_dir() const { return run_dir() + "/attached"; }
 
   const Paths& paths_;
   NameOf name_of_;

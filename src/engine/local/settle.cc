@@ -244,7 +244,7 @@ bool LocalEngine::settle(const Row& row, ContainerState& state) {
   look_at_marks(run_dir(row.id), state);
   bool had_network = networks_.attachment(row.id).has_value();
   end_leftovers(row);
-  if (had_network) networks_.drop_unused();
+  if (had_network && networks_.has_unused()) spawn_sweeper();
   release_volumes();
   ::unlink((run_dir(row.id) + "/paused").c_str());
   db_.set_last_state(row.id, to_json(state));

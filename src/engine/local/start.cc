@@ -70,6 +70,7 @@ std::vector<std::string> LocalEngine::hidden_verb(const std::string& verb, const
 }
 
 void LocalEngine::spawn_sweeper() {
+  if (sweeps_) return;
   SpawnOptions options;
   options.args = hidden_verb("__cleanup", "");
   options.program = options.args[0];
@@ -94,7 +95,7 @@ std::unique_ptr<Attachment> LocalEngine::launch(const ContainerConfig& config, c
   if (Networks::is_one(r.network)) {
     undo.add([&] {
       networks_.leave(config.id);
-      networks_.drop_unused();
+      if (networks_.has_unused()) spawn_sweeper();
     });
     network = networks_.join(config);
   }

@@ -102,7 +102,6 @@ void put_trunk(NetlinkBatch& batch, const std::string& name, int master, const s
 void put_veth(NetlinkBatch& batch, const EndpointPlan& plan, int master, const Fd& space, const std::string& alias) {
   begin_new(batch, up_header(), plan.host_link);
   batch.put_u32(IFLA_MASTER, static_cast<std::uint32_t>(master));
-  batch.put_string(IFLA_IFALIAS, alias);
   put_mtu(batch, plan.mtu);
   begin_peer(batch, ifinfomsg{}, plan.interface);
   batch.put(IFLA_ADDRESS, bytes_of(plan.mac));
@@ -110,12 +109,13 @@ void put_veth(NetlinkBatch& batch, const EndpointPlan& plan, int master, const F
   put_mtu(batch, plan.mtu);
   batch.end_nested();
   end_info(batch);
-  put_port(batch, plan.host_link, plan.isolated);
+  put_port(batch, plan.host_link, plan.isolated, alias);
 }
 
-void put_port(NetlinkBatch& batch, const std::string& name, bool isolated) {
+void put_port(NetlinkBatch& batch, const std::string& name, bool isolated, const std::string& alias) {
   batch.begin(RTM_NEWLINK, 0, ifinfomsg{}, "set the bridge port " + name);
   batch.put_string(IFLA_IFNAME, name);
+  batch.put_string(IFLA_IFALIAS, alias);
   batch.begin_nested(IFLA_LINKINFO);
   batch.put_string(IFLA_INFO_SLAVE_KIND, "bridge");
   batch.begin_nested(IFLA_INFO_SLAVE_DATA);

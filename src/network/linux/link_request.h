@@ -23,7 +23,7 @@ void put_trunk(kernel::NetlinkBatch& batch, const std::string& name, int master,
 void put_veth(kernel::NetlinkBatch& batch, const EndpointPlan& plan, int master, const Fd& space,
               const std::string& alias);
 /// What its port of the bridge does; it has a master already.
-void put_port(kernel::NetlinkBatch& batch, const std::string& name, bool isolated);
+void put_port(kernel::NetlinkBatch& batch, const std::string& name, bool isolated, const std::string& alias);
 /// macvlan and ipvlan: made on top of a link of the host's, inside of `space`.
 void put_parented(kernel::NetlinkBatch& batch, const EndpointPlan& plan, int parent, const Fd& space);
 void put_up(kernel::NetlinkBatch& batch, const std::string& name, int index);

@@ -184,17 +184,20 @@ void Links::add_endpoint(const EndpointPlan& plan, const Fd& space, const std::s
   }
 }
 
-void Links::remove(const std::string& name) {
-  if (index_of(name) == 0) return;
+void Links::remove(const std::string& name) { remove(index_of(name)); }
+
+void Links::remove(int index) {
+  if (index == 0) return;
   NetlinkBatch batch;
   ifinfomsg header{};
-  batch.begin(RTM_DELLINK, 0, header, "remove link " + name);
-  batch.put_string(IFLA_IFNAME, name);
+  header.ifi_index = index;
+  batch.begin(RTM_DELLINK, 0, header, fmt::format("remove link {}", index));
   auto failures = socket_.send(batch);
-  if (!failures.empty() && failures[0].error != ENODEV) throw errno_error(failures[0].error, "remove link " + name);
+  if (!failures.empty() && failures[0].error != ENODEV)
+    throw errno_error(failures[0].error, fmt::format("remove link {}", index));
 }
 
-void Links::set_master(const std::string& link, const std::string& bridge, bool isolated) {
+void Links::set_master(const std::string& link, const std::string& bridge, bool isolated, const std::string& alias) {
   NetlinkBatch batch;
   ifinfomsg header{};
   header.ifi_index = need_index(link);
@@ -202,7 +205,7 @@ void Links::set_master(const std::string& link, const std::string& bridge, bool 
   header.ifi_change = IFF_UP;
   batch.begin(RTM_NEWLINK, 0, header, "put " + link + " into " + bridge);
   batch.put_u32(IFLA_MASTER, static_cast<std::uint32_t>(need_index(bridge)));
-  put_port(batch, link, isolated);
+  put_port(batch, link, isolated, alias);
   socket_.apply(batch);
 }
 

@@ -38,9 +38,10 @@ class Links {
   /// The pair, or the macvlan or ipvlan link, whose inner end is born in `space`; the outer end is at its bridge and
   /// up.
   void add_endpoint(const EndpointPlan& plan, const Fd& space, const std::string& alias);
-  /// No error when it is not there.
+  /// No error when it is not there. By its index: not another one that has the name by now.
   void remove(const std::string& name);
-  void set_master(const std::string& link, const std::string& bridge, bool isolated);
+  void remove(int index);
+  void set_master(const std::string& link, const std::string& bridge, bool isolated, const std::string& alias);
 
   /// The host knows the container's hardware address for good (REPLACE).
   void add_neighbours(const std::string& bridge, const std::vector<Subnet>& addresses, const MacAddress& mac);

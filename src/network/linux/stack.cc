@@ -134,7 +134,7 @@ struct NetworkStack::Kernel {
       EndpointPlan plan = plan_endpoint(names, network, a.plan.container_id, endpoint, false);
       if (plan.host_link.empty() || Links::index_of(plan.host_link) == 0) continue;
       ensure_shard(network, plan.shard);
-      links.set_master(plan.host_link, plan.bridge, plan.isolated);
+      links.set_master(plan.host_link, plan.bridge, plan.isolated, alias("container " + a.plan.container_id));
       links.add_neighbours(names.bridge(network), plan.addresses, plan.mac);
       links.wait_until_up({plan.host_link, plan.bridge});
     }
@@ -214,13 +214,19 @@ struct NetworkStack::Kernel {
     return elements;
   }
 
-  void remove_strays(const Inventory& inventory) {
-    std::vector<std::string> owners;
+  /// Links of this root's that belong to none of these.
+  std::vector<std::string> strays(const Inventory& inventory) {
+    std::vector<std::string> owners, found;
     for (const auto& n : inventory.networks) owners.push_back(alias("network " + n.id));
     for (const auto& c : inventory.containers) owners.push_back(alias("container " + c.plan.container_id));
     for (const auto& link : links.list())
       if (link.alias.starts_with(alias("")) && std::find(owners.begin(), owners.end(), link.alias) == owners.end())
-        links.remove(link.name);
+        found.push_back(link.name);
+    return found;
+  }
+
+  void remove_strays(const Inventory& inventory) {
+    for (const auto& link : strays(inventory)) links.remove(link);
   }
 
   void remove_everything() {
@@ -330,16 +336,34 @@ void NetworkStack::disconnect(const Fd& space, const std::string& container_id, 
 
 void NetworkStack::detach(const std::string& container_id) {
   if (!path_exists(kernel_->record(container_id))) return;
-  FileLock lock = kernel_->lock();
-  auto record = kernel_->load(container_id);
-  if (!record) return;
-  kernel_->table.remove(Kernel::ports_of(container_elements(kernel_->names, *record)));
-  for (const auto& e : record->plan.endpoints) {
-    const NetworkConfig& network = need_network(record->networks, e.network_id);
-    kernel_->remove_endpoint(network, plan_endpoint(kernel_->names, network, container_id, e, false));
+  std::vector<int> links;
+  {
+    FileLock lock = kernel_->lock();
+    auto record = kernel_->load(container_id);
+    if (!record) return;
+    kernel_->table.remove(Kernel::ports_of(container_elements(kernel_->names, *record)));
+    for (const auto& e : record->plan.endpoints) {
+      const NetworkConfig& network = need_network(record->networks, e.network_id);
+      if (network.driver != Driver::bridge) continue;
+      EndpointPlan plan = plan_endpoint(kernel_->names, network, container_id, e, false);
+      kernel_->links.remove_neighbours(kernel_->names.bridge(network), plan.addresses);
+      links.push_back(Links::index_of(plan.host_link));
+    }
+    forget_connections(record->plan.ports);
+    remove_tree(kernel_->record(container_id));
   }
-  forget_connections(record->plan.ports);
-  remove_tree(kernel_->record(container_id));
+  // The kernel takes tens of milliseconds for this, and nobody's start is to wait for it.
+  for (int link : links) kernel_->links.remove(link);
+}
+
+bool NetworkStack::has_unused() const {
+  if (!path_exists(kernel_->folder())) return false;
+  auto all = kernel_->load_all();
+  if (all.empty()) return true;
+  auto networks = config_.networks ? config_.networks() : std::vector<NetworkConfig>{};
+  return std::any_of(networks.begin(), networks.end(), [&](const NetworkConfig& n) {
+    return n.driver == Driver::bridge && Links::index_of(kernel_->names.bridge(n)) != 0 && !Kernel::is_used(n, all);
+  });
 }
 
 void NetworkStack::prune() {
@@ -373,6 +397,13 @@ void NetworkStack::reload() {
   kernel_->table.rebuild(plan_elements(kernel_->names, inventory));
   allow_in_foreign_tables(kernel_->nft, kernel_->mark(), kernel_->foreign_links(inventory.networks));
 }
+
+std::vector<std::string> NetworkStack::strays() {
+  FileLock lock = kernel_->lock();
+  return kernel_->strays(kernel_->inventory());
+}
+
+void NetworkStack::remove_link(const std::string& name) { kernel_->links.remove(name); }
 
 void NetworkStack::remove_all() {
   FileLock lock = kernel_->lock();

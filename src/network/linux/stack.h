@@ -63,6 +63,8 @@ class NetworkStack {
   /// After the container's end: its elements leave the table, its links go if they are still there. No error for what
   /// is not there. The bridge stays for the next one: a kernel takes tens of milliseconds to remove it.
   void detach(const std::string& container_id);
+  /// Is there anything for prune()?
+  bool has_unused() const;
   /// Bridges and the table that nobody needs (any more) go.
   void prune();
   /// What it has now, with the real host ports; nothing when it is not attached.
@@ -74,6 +76,9 @@ class NetworkStack {
   /// Makes everything anew: the table in one transaction, bridges that are missing, links that lost their bridge.
   /// Removes links of this root that belong to nobody.
   void reload();
+  /// Links of this root that belong to no network and no attached container.
+  std::vector<std::string> strays();
+  void remove_link(const std::string& name);
   /// Nothing of this root is left in the kernel.
   void remove_all();
 
