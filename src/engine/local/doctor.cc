@@ -4,7 +4,9 @@
 
 #include "base/strings.h"
 #include "engine/local/doctor_host.h"
+#include "engine/local/doctor_strays.h"
 #include "engine/local/local.h"
+#include "image/scratch.h"
 #include "image/verify.h"
 
 namespace servin::engine {
@@ -85,6 +87,30 @@ void LocalEngine::check_leftovers(std::vector<DoctorCheck>& checks, bool repair)
        left ? "servin system doctor --repair" : ""});
 }
 
+void LocalEngine::check_strays(std::vector<DoctorCheck>& checks, bool repair) {
+  auto is_known = [&](const std::string& id) { return db_.container(id) || path_exists(run_dir(id)); };
+  checks.push_back(judge_strays("stray control groups", stray_cgroups(paths_, is_known), repair));
+  auto is_marked = [&](const std::string& name) { return path_exists(paths_.run + "/volumes/" + name + ".mounted"); };
+  checks.push_back(judge_strays("stray mounts", stray_mounts(paths_, is_marked), repair));
+  std::vector<Stray> links;
+  for (const auto& name : networks_.strays())
+    links.push_back({name, "ip link delete " + name, [this, name] { networks_.remove_link(name); }});
+  checks.push_back(judge_strays("stray links", links, repair));
+
+  std::uint64_t garbage = images_.collect_garbage(!repair);
+  bool unused = garbage > 0 && !repair, trash = image::needs_sweeping(paths_);
+  checks.push_back({"unused layers", unused ? Result::warning : Result::ok,
+                    garbage == 0 ? "none"
+                                 : fmt::format("{} of blobs and layers that no image needs{}", human_size(garbage),
+                                               repair ? " (removed)" : ""),
+                    unused ? "servin system doctor --repair" : ""});
+  if (trash && repair) sweep_all();
+  trash = trash && !repair;
+  checks.push_back({"trash", trash ? Result::warning : Result::ok,
+                    trash ? paths_.trash() + " or " + paths_.tmp() + " holds what a killed command left" : "none",
+                    trash ? "servin system doctor --repair" : ""});
+}
+
 std::vector<DoctorCheck> LocalEngine::doctor(bool verify, bool repair) {
   std::vector<DoctorCheck> checks = check_host(paths_);
   check_database(checks, "servin.db", paths_.db(), true);
@@ -102,6 +128,8 @@ std::vector<DoctorCheck> LocalEngine::doctor(bool verify, bool repair) {
       }
     }
     checks.push_back({"containers", Result::ok, fmt::format("{} records, {} damaged", list(all).size(), broken), ""});
+    // Mounts come off before the folders in which they are go.
+    check_strays(checks, repair);
     check_leftovers(checks, repair);
     if (verify || repair) check_store(checks, repair);
   } catch (const Error& e) {

@@ -178,10 +178,12 @@ void check_mode(Checks& c, const std::string& name, const std::string& dir) {
 }
 
 void check_install(Checks& c) {
-  try {
-    c.add("servin-shim", Result::ok, companion_program("servin-shim"));
-  } catch (const Error& e) {
-    c.add("servin-shim", Result::failed, e.message(), e.hint());
+  for (const char* name : {"servin-shim", "servin-netd", "servin-transfer"}) {
+    try {
+      c.add(name, Result::ok, companion_program(name));
+    } catch (const Error& e) {
+      c.add(name, Result::failed, e.message(), e.hint());
+    }
   }
 }
 
