@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // start stop restart kill pause unpause rm rename wait prune: what changes a container's state.
 #include <array>
+#include <functional>
 
 #include "base/error.h"
 #include "base/strings.h"
@@ -32,8 +33,8 @@ std::optional<int> timeout_of(const Parsed& parsed) {
 // --- start
 
 int start_attached(Context& context, const Parsed& parsed) {
-  if (parsed.args.size() > 1) {
-    throw Error(ErrorCode::invalid_argument, "start --attach: only one container at a time")
+  if (parsed.args.size() != 1) {
+    throw Error(ErrorCode::invalid_argument, "start --attach: one container at a time")
         .with_id("E-OPTION-CONFLICT")
         .with_hint("start the others without --attach");
   }
@@ -55,13 +56,14 @@ int start_attached(Context& context, const Parsed& parsed) {
 
 int start_handler(Context& context, const Parsed& parsed) {
   if (parsed.flag("attach") || parsed.flag("interactive")) return start_attached(context, parsed);
-  return for_each_target(context, parsed.args, true,
+  return for_each_target(context, named_or_all(context, parsed, std::not_fn(is_running)), true,
                          [&](const std::string& name) { context.engine().start(name, nullptr); });
 }
 
 constexpr auto start_options = std::to_array<OptionSpec>({
     {.names = "-a,--attach", .value = "", .help = "show its output, pass signals on"},
     {.names = "-i,--interactive", .value = "", .help = "and its input"},
+    {.names = "--all", .value = "", .help = "all that do not run"},
     {.names = "--sig-proxy", .value = "", .help = "pass signals on (default; --sig-proxy=false)"},
     {.names = "--detach-keys", .value = "KEYS", .help = "leave it running: ctrl-p,ctrl-q"},
 });
@@ -72,72 +74,60 @@ constexpr auto start_examples = std::to_array<Example>({{"start web", ""}, {"sta
 int stop_handler(Context& context, const Parsed& parsed) {
   auto timeout = timeout_of(parsed);
   std::string signal = parsed.value_or("signal", "");
-  return for_each_target(context, parsed.args, true,
+  return for_each_target(context, named_or_all(context, parsed, is_running), true,
                          [&](const std::string& name) { context.engine().stop(name, timeout, signal); });
 }
-constexpr auto stop_options = std::to_array<OptionSpec>({seconds, signal_option});
-constexpr auto stop_examples = std::to_array<Example>({{"stop web", ""}, {"stop -t 1 web db", "less patient"}});
+constexpr auto stop_options = std::to_array<OptionSpec>({seconds, signal_option, all_running});
+constexpr auto stop_examples =
+    std::to_array<Example>({{"stop web", ""}, {"stop -t 1 web db", "less patient"}, {"stop --all", "all that run"}});
 
 int restart_handler(Context& context, const Parsed& parsed) {
   auto timeout = timeout_of(parsed);
-  return for_each_target(context, parsed.args, true,
+  return for_each_target(context, named_or_all(context, parsed, [](engine::Status) { return true; }), true,
                          [&](const std::string& name) { context.engine().restart(name, timeout); });
 }
-constexpr auto restart_options = std::to_array<OptionSpec>({seconds});
+constexpr auto restart_options =
+    std::to_array<OptionSpec>({seconds, {.names = "-a,--all", .value = "", .help = "all"}});
 constexpr auto restart_examples = std::to_array<Example>({{"restart web", ""}});
 
 int kill_handler(Context& context, const Parsed& parsed) {
   std::string signal = parsed.value_or("signal", "KILL");
-  return for_each_target(context, parsed.args, true,
+  return for_each_target(context, named_or_all(context, parsed, is_running), true,
                          [&](const std::string& name) { context.engine().kill(name, signal); });
 }
-constexpr auto kill_options = std::to_array<OptionSpec>({signal_option});
+constexpr auto kill_options = std::to_array<OptionSpec>({signal_option, all_running});
 constexpr auto kill_examples = std::to_array<Example>({{"kill web", "SIGKILL"}, {"kill -s HUP web", "reload"}});
 
 int pause_handler(Context& context, const Parsed& parsed) {
-  return for_each_target(context, parsed.args, true, [&](const std::string& name) { context.engine().pause(name); });
+  return for_each_target(
+      context, named_or_all(context, parsed, [](engine::Status status) { return status == engine::Status::running; }),
+      true, [&](const std::string& name) { context.engine().pause(name); });
 }
+constexpr auto pause_options = std::to_array<OptionSpec>({all_running});
 constexpr auto pause_examples = std::to_array<Example>({{"pause web", ""}});
 
 int unpause_handler(Context& context, const Parsed& parsed) {
-  return for_each_target(context, parsed.args, true, [&](const std::string& name) { context.engine().unpause(name); });
+  return for_each_target(
+      context, named_or_all(context, parsed, [](engine::Status status) { return status == engine::Status::paused; }),
+      true, [&](const std::string& name) { context.engine().unpause(name); });
 }
+constexpr auto unpause_options =
+    std::to_array<OptionSpec>({{.names = "-a,--all", .value = "", .help = "all that are frozen"}});
 constexpr auto unpause_examples = std::to_array<Example>({{"unpause web", ""}});
 
 // --- rm
 
-/// Names of all, or of those that do not run.
-std::vector<std::string> everything(Context& context, bool running_too) {
-  std::vector<std::string> names;
-  std::size_t running = 0;
-  engine::ContainerFilter filter{.all = true, .filters = {}, .last = 0};
-  for (const engine::Container& container : context.engine().list(filter)) {
-    engine::Status status = container.state.status;
-    bool runs =
-        status == engine::Status::running || status == engine::Status::paused || status == engine::Status::restarting;
-    if (running_too || !runs) names.push_back(container.name());
-    if (runs) ++running;
-  }
-  if (running > 0 && !running_too) context.note(fmt::format("{} running stay; --force removes them too", running));
-  return names;
-}
-
 /// Nothing: the person said no.
 std::optional<std::vector<std::string>> targets_of_rm(Context& context, const Parsed& parsed) {
-  if (!parsed.flag("all")) {
-    if (!parsed.args.empty()) return parsed.args;
-    throw Error(ErrorCode::invalid_argument, "rm: needs CONTAINER...")
-        .with_id("E-ARGUMENTS")
-        .with_hint("servin rm NAME, or servin rm --all");
-  }
-  if (!parsed.args.empty()) {
-    throw Error(ErrorCode::invalid_argument, "rm: --all and names exclude each other")
-        .with_id("E-OPTION-CONFLICT")
-        .with_hint("leave one of them out");
-  }
-  bool force = parsed.flag("force");
-  std::vector<std::string> names = everything(context, force);
-  if (names.empty() || force || !context.can_ask()) return names;
+  bool force = parsed.flag("force"), all = parsed.flag("all");
+  std::size_t stay = 0;
+  auto names = named_or_all(context, parsed, [&](engine::Status status) {
+    bool goes = force || !is_running(status);
+    stay += goes ? 0 : 1;
+    return goes;
+  });
+  if (stay > 0) context.note(fmt::format("{} running stay; --force removes them too", stay));
+  if (!all || names.empty() || force || !context.can_ask()) return names;
   if (!context.confirm(fmt::format("Remove all {} containers that do not run?", names.size()))) return std::nullopt;
   return names;
 }
@@ -214,7 +204,6 @@ const CommandSpec table[] = {
      .arguments = "CONTAINER...",
      .summary = "start containers that do not run",
      .options = start_options,
-     .min_args = 1,
      .max_args = -1,
      .complete = Complete::container,
      .examples = start_examples,
@@ -226,7 +215,6 @@ const CommandSpec table[] = {
      .text =
          "Sends the stop signal (SIGTERM unless the image or --stop-signal says otherwise), waits, then sends SIGKILL.",
      .options = stop_options,
-     .min_args = 1,
      .max_args = -1,
      .complete = Complete::running,
      .examples = stop_examples,
@@ -236,7 +224,6 @@ const CommandSpec table[] = {
      .arguments = "CONTAINER...",
      .summary = "stop and start",
      .options = restart_options,
-     .min_args = 1,
      .max_args = -1,
      .complete = Complete::container,
      .examples = restart_examples,
@@ -246,7 +233,6 @@ const CommandSpec table[] = {
      .arguments = "CONTAINER...",
      .summary = "send a signal",
      .options = kill_options,
-     .min_args = 1,
      .max_args = -1,
      .complete = Complete::running,
      .examples = kill_examples,
@@ -255,7 +241,7 @@ const CommandSpec table[] = {
      .group = group::containers,
      .arguments = "CONTAINER...",
      .summary = "freeze all their processes",
-     .min_args = 1,
+     .options = pause_options,
      .max_args = -1,
      .complete = Complete::running,
      .examples = pause_examples,
@@ -264,7 +250,7 @@ const CommandSpec table[] = {
      .group = group::containers,
      .arguments = "CONTAINER...",
      .summary = "let them go on",
-     .min_args = 1,
+     .options = unpause_options,
      .max_args = -1,
      .complete = Complete::container,
      .examples = unpause_examples,

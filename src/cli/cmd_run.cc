@@ -90,6 +90,22 @@ auto with_image(Context& context, const Parsed& parsed, RunRequest& run, F&& mak
   return make();
 }
 
+/// --replace: the other one goes when everything but its name is well, so that a mistyped image costs nobody anything.
+template <typename F>
+auto with_name(Context& context, const RunRequest& run, F&& make) {
+  try {
+    return make();
+  } catch (const Error& e) {
+    if (!run.replace || e.id() != "E-NAME-TAKEN") throw;
+  }
+  try {
+    context.engine().remove(run.create.name, true, true);
+  } catch (const Error& e) {
+    if (e.id() != "E-CONTAINER-NOT-FOUND") throw;
+  }
+  return make();
+}
+
 void check_terminal(const Context& context, const RunRequest& run) {
   if (run.detach || !run.create.tty || !run.attach_stdin || context.stdin_terminal) return;
   throw Error(ErrorCode::invalid_argument, "--tty --interactive: stdin is not a terminal")
@@ -105,8 +121,10 @@ int run_handler(Context& context, const Parsed& parsed) {
   engine::AttachRequest attach{.stdin_ = run.attach_stdin, .out = run.attach_out, .err = run.attach_err, .logs = false};
   if (run.create.tty) caller_size(attach.rows, attach.columns);
   engine::Engine::Created created;
-  auto attachment = with_image(
-      context, parsed, run, [&] { return context.engine().run(run.create, run.detach ? nullptr : &attach, created); });
+  auto attachment = with_image(context, parsed, run, [&] {
+    return with_name(context, run,
+                     [&] { return context.engine().run(run.create, run.detach ? nullptr : &attach, created); });
+  });
   id_file.write(created.id);
   show_warnings(context, created.warnings);
   if (run.detach) {
@@ -126,7 +144,9 @@ int run_handler(Context& context, const Parsed& parsed) {
 int create_handler(Context& context, const Parsed& parsed) {
   RunRequest run = prepare(context, parsed);
   IdFile id_file(run.id_file);
-  auto created = with_image(context, parsed, run, [&] { return context.engine().create(run.create); });
+  auto created = with_image(context, parsed, run, [&] {
+    return with_name(context, run, [&] { return context.engine().create(run.create); });
+  });
   id_file.write(created.id);
   show_warnings(context, created.warnings);
   context.out.line(created.id);

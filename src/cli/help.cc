@@ -78,10 +78,10 @@ Files:      fs ls, cat, stat, find, mkdir, rmdir, rm, mv, chmod, pwd
 Images:     image ls, pull, push, load, import, save, tag, rm, inspect, history,
             prune, template ls, template create; login logout search
             short: images pull push load import save tag rmi history
-Volumes:    volume create, ls, inspect, rm, prune
+Volumes:    volume create, ls, inspect, exists, rm, prune
 Networks:   network create, ls, inspect, rm, prune, connect, disconnect, reload
 Engine:     info version events, system df, doctor, migrate, start-enabled,
-            prune, container prune, generate systemd
+            prune, container prune and exists, generate systemd
 Help:       help [COMMAND|CODE], help --codes, help --man DIR, completion SHELL
 
 Options before or behind the command:

@@ -154,7 +154,8 @@ std::span<const CommandSpec* const> commands() {
     std::array tables = {run_commands(),      lifecycle_commands(), list_commands(),   watch_commands(),
                          port_commands(),     copy_commands(),      file_commands(),   image_commands(),
                          registry_commands(), archive_commands(),   volume_commands(), network_commands(),
-                         system_commands(),   life_commands(),      event_commands(),  help_commands()};
+                         exists_commands(),   system_commands(),    life_commands(),   event_commands(),
+                         help_commands()};
     std::vector<const CommandSpec*> list;
     for (auto table : tables) {
       for (const CommandSpec& command : table) list.push_back(&command);

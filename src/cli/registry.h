@@ -55,6 +55,7 @@ std::span<const CommandSpec> image_commands();
 std::span<const CommandSpec> registry_commands();  // pull, push, login, logout, search
 std::span<const CommandSpec> archive_commands();   // load, save, import
 std::span<const CommandSpec> port_commands();
+std::span<const CommandSpec> exists_commands();  // container exists ... network exists
 std::span<const CommandSpec> volume_commands();
 std::span<const CommandSpec> network_commands();
 std::span<const CommandSpec> system_commands();

@@ -345,6 +345,11 @@ RunRequest run_request(const Parsed& parsed, const Surroundings& around) {
   run.id_file = parsed.value_or("cidfile", "");
   run.isolation = parsed.value_or("isolation", "");
   run.pull = parsed.value_or("pull", "missing");
+  run.replace = parsed.flag("replace");
+  if (run.replace && run.create.name.empty())
+    throw Error(ErrorCode::invalid_argument, "--replace: which container?")
+        .with_id("E-OPTION-CONFLICT")
+        .with_hint("give the name as well: --name NAME --replace");
   return run;
 }
 

@@ -34,6 +34,7 @@ struct RunRequest {
   std::string id_file;
   std::string isolation;  // as asked, "" = not
   std::string pull;       // missing, always, never
+  bool replace = false;   // whoever has the name
 };
 
 std::span<const OptionSpec> container_options();  // run and create

@@ -208,6 +208,52 @@ def test_wait_for_the_next_exit_misses_no_short_run(engine):
 
 # --- names, ids, words that are wrong
 
+def test_all_of_them(engine):
+    for name in ("one", "two"):
+        engine.ok("run", "-d", "--init", "--name", name, "base", "sleep", "100000")
+    engine.ok("create", "--name", "later", "base", "sleep", "100000")
+
+    def in_state(state):
+        return set(engine.ok("ps", "-a", "--filter", f"status={state}", "--format", "{{.Names}}").lines)
+
+    assert set(engine.ok("pause", "--all").lines) == {"one", "two"}
+    assert set(engine.ok("unpause", "-a").lines) == {"one", "two"}
+    assert in_state("running") == {"one", "two"}
+    assert set(engine.ok("stop", "-a").lines) == {"one", "two"} and in_state("exited") == {"one", "two"}
+    assert set(engine.ok("start", "--all").lines) == {"one", "two", "later"} == in_state("running")
+    assert set(engine.ok("restart", "-a", "-t", "0").lines) == {"one", "two", "later"} == in_state("running")
+    assert set(engine.ok("kill", "--all").lines) == {"one", "two", "later"}
+    engine.wait_for("their ends", lambda: not in_state("running"))
+    assert engine.ok("stop", "--all").out == ""
+    for verb in ("start", "stop", "restart", "kill", "pause", "unpause"):
+        assert "E-ARGUMENTS" in engine.fails(verb).err
+        assert "E-OPTION-CONFLICT" in engine.fails(verb, "--all", "one").err
+
+
+def test_replace(engine):
+    first = engine.ok("run", "-d", "--name", "web", "-v", "/data", "base", "sleep", "100000").out.strip()
+    result = engine.fails("run", "-d", "--name", "web", "--replace", "--pull", "never", "nosuchimage", "true")
+    assert "E-IMAGE-NOT-FOUND" in result.err
+    assert engine.inspect("web")["Id"] == first and engine.inspect("web")["State"]["Running"], "a mistake costs nothing"
+    second = engine.ok("run", "-d", "--name", "web", "--replace", "base", "sleep", "100000").out.strip()
+    assert engine.inspect("web")["Id"] == second != first
+    assert engine.ok("volume", "ls", "-q").out == "", "its anonymous volume went with it"
+    third = engine.ok("create", "--name", "web", "--replace", "base", "true").out.strip()
+    assert engine.inspect("web")["Id"] == third
+    engine.ok("run", "--rm", "--name", "fresh", "--replace", "base", "true")
+    assert "E-OPTION-CONFLICT" in engine.fails("run", "--replace", "base", "true").err
+
+
+def test_exists(engine):
+    engine.ok("create", "--name", "web", "base", "true")
+    engine.ok("volume", "create", "data")
+    engine.ok("network", "create", "app")
+    for noun, name in (("container", "web"), ("image", "base"), ("volume", "data"), ("network", "app")):
+        assert engine.ok(noun, "exists", name).out == ""
+        result = engine.run(noun, "exists", "nothing")
+        assert (result.code, result.out, result.err) == (1, "", ""), str(result)
+
+
 def test_names_are_unique(engine):
     engine.ok("create", "--name", "one", "base", "true")
     engine.fails("create", "--name", "one", "base", "true", match='"one" is in use')
