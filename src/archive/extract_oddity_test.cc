@@ -16,7 +16,6 @@ namespace servin::archive {
 namespace {
 
 using testing::all_oddities;
-using testing::Oddity;
 using testing::TarBuilder;
 using testing::TempFolder;
 using testing::TreeText;

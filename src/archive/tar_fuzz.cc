@@ -82,6 +82,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         std::make_unique<LimitedSource>(open_auto(std::make_unique<MemorySource>(bytes)), 16U << 20U, "input");
     read_everything(*source);
   } catch (const servin::Error&) {
+    // Bad input is refused.
   }
   return 0;
 }

@@ -84,11 +84,11 @@ TEST(Commands, RunDetachedPrintsTheId) {
 TEST(Commands, ContainerNounAndAliases) {
   Cli cli;
   cli.engine->add("a", Status::exited);
-  for (std::vector<std::string> words : std::vector<std::vector<std::string>>{{"ls", "-aq"},
-                                                                              {"ps", "-aq"},
-                                                                              {"list", "-aq"},
-                                                                              {"container", "ls", "-aq"},
-                                                                              {"container", "ps", "-a", "-q"}}) {
+  for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{{"ls", "-aq"},
+                                                                                     {"ps", "-aq"},
+                                                                                     {"list", "-aq"},
+                                                                                     {"container", "ls", "-aq"},
+                                                                                     {"container", "ps", "-a", "-q"}}) {
     EXPECT_EQ(cli.run(words), 0);
     EXPECT_EQ(cli.out, "aaaaaaaaaaaa\n");
   }

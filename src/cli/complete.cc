@@ -349,7 +349,7 @@ std::vector<std::string> split_line(std::string_view line) {
 
 int complete(Context& context, std::span<const std::string> args) {
   if (args.empty()) return 0;
-  std::string shell = args[0];
+  const std::string& shell = args[0];
   std::vector<std::string> words(args.begin() + 1, args.end());
   if (shell == "bash" && words.size() == 2) {
     std::size_t point = parse_u64(words[1]).value_or(words[0].size());

@@ -18,7 +18,7 @@ Parsed read(const Words& words) {
   return parse(*resolved.command, std::span(words).subspan(resolved.words), global);
 }
 
-Surroundings around(std::map<std::string, std::string> files = {}) {
+Surroundings around(const std::map<std::string, std::string>& files = {}) {
   Surroundings result;
   result.cwd = "/work";
   result.home = "/home/me";

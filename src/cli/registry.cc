@@ -133,7 +133,7 @@ std::vector<std::string> words_below(std::string_view noun) {
 
 [[noreturn]] void unknown_command(std::span<const std::string> args, std::size_t noun_words) {
   std::string noun = join_words(args, noun_words);
-  std::string word = args[noun_words];
+  const std::string& word = args[noun_words];
   std::string shown = noun.empty() ? word : noun + " " + word;
   std::string hint;
   for (auto [theirs, ours] : foreign) {

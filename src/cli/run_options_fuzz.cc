@@ -31,6 +31,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         engine::validate(cli::run_request(parsed, around).create);
       }
     } catch (const Error&) {
+      // Bad input is refused.
     }
   }
   return 0;

@@ -28,11 +28,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data,
     require(full.find("..") == std::string::npos && full.find("//") == std::string::npos);
     for (char c : full) require(c > ' ' && c < 0x7f);
   } catch (const servin::Error&) {
+    // Bad input is refused.
   }
   try {
     Platform platform = Platform::parse(text);
     require(Platform::parse(platform.str()).accepts(platform));
   } catch (const servin::Error&) {
+    // Bad input is refused.
   }
   return 0;
 }

@@ -11,6 +11,7 @@
 #include <sys/un.h>
 
 #include "base/error.h"
+#include "base/strings.h"
 
 namespace servin::shim {
 namespace {
@@ -29,7 +30,7 @@ socklen_t unix_address(const std::string& path, sockaddr_storage& to) {
 socklen_t internet_address(const std::string& text, sockaddr_storage& to) {
   auto colon = text.rfind(':');
   std::string host = text.substr(0, colon);
-  auto port = htons(static_cast<std::uint16_t>(std::atoi(text.c_str() + colon + 1)));
+  auto port = htons(static_cast<std::uint16_t>(parse_u64(text.substr(colon + 1)).value_or(0)));
   if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
   auto& a4 = reinterpret_cast<sockaddr_in&>(to);
   if (::inet_pton(AF_INET, host.c_str(), &a4.sin_addr) == 1) {

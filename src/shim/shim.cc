@@ -22,7 +22,7 @@
 #include "shim/verb.h"
 
 // Made by the linker.
-extern "C" char __executable_start;
+extern "C" char __executable_start;  // NOLINT(bugprone-reserved-identifier)
 extern "C" char etext;
 
 namespace servin::shim {
@@ -127,13 +127,12 @@ void protect_from_oom_killer() {
 void give_back_memory() {
   ::malloc_trim(0);
   constexpr std::size_t page = 4096;
-  auto text = reinterpret_cast<std::uintptr_t>(&__executable_start) & ~(page - 1);
-  auto text_end = reinterpret_cast<std::uintptr_t>(&etext) & ~(page - 1);
-  ::madvise(reinterpret_cast<void*>(text), text_end - text, MADV_DONTNEED);
+  auto page_of = [](char* at) { return at - reinterpret_cast<std::uintptr_t>(at) % page; };
+  char* text = page_of(&__executable_start);
+  ::madvise(text, static_cast<std::size_t>(page_of(&etext) - text), MADV_DONTNEED);
   constexpr std::size_t reach = 512U << 10U;
-  auto here = reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0));
-  std::uintptr_t top = (here - 2 * page) & ~(page - 1);
-  ::madvise(reinterpret_cast<void*>(top - reach), reach, MADV_DONTNEED);
+  char* top = page_of(static_cast<char*>(__builtin_frame_address(0)) - 2 * page);
+  ::madvise(top - reach, reach, MADV_DONTNEED);
 }
 
 }  // namespace
@@ -177,7 +176,7 @@ int serve(Fd spawner, std::vector<Fd> ports, Launcher& namespaces, Launcher& hos
   } catch (const Error& e) {
     return report_failure(spawner, request, status, e);
   }
-  spawner.reset();
+  spawner = Fd();
   protect_from_oom_killer();
   give_back_memory();
   supervisor->run();

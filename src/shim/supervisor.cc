@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 
 #include "base/event.h"
+#include "base/strings.h"
 #include "os/file.h"
 #include "os/journal.h"
 #include "shim/verb.h"
@@ -269,11 +270,9 @@ void Supervisor::end_check(int status) {
 void Supervisor::end_others() {
   std::string path = fmt::format("/proc/self/task/{}/children", ::getpid());
   std::string text = read_file(path).value_or("");
-  for (std::size_t at = 0; at < text.size();) {
-    auto end = std::min(text.find(' ', at), text.size());
-    pid_t pid = std::atoi(text.c_str() + at);
+  for (const auto& word : split(text, ' ')) {
+    auto pid = static_cast<pid_t>(parse_u64(word).value_or(0));
     if (pid > 0 && pid != helper_ && pid != checker_ && pid != ports_.carrier()) ::kill(pid, SIGKILL);
-    at = end + 1;
   }
 }
 

@@ -79,6 +79,16 @@ def test_whitespace(text_files, source):
     report(wrong)
 
 
+def test_an_empty_catch_says_why(cpp_files, source):
+    wrong = []
+    for path in cpp_files:
+        text = path.read_text()
+        for match in re.finditer(r"catch \([^)]*\) \{\s*\}", text):
+            number = text.count("\n", 0, match.start()) + 1
+            wrong.append(f"{path.relative_to(source)}:{number}: a comment, please: why may this be swallowed?")
+    report(wrong)
+
+
 def test_scripts(text_files, source):
     scripts = [str(path) for path in text_files if is_script(path)]
     result = subprocess.run(["shellcheck", "--severity=warning", *scripts], cwd=source, capture_output=True, text=True, check=False)

@@ -106,7 +106,9 @@ inline void add_headers(std::vector<Oddity>& out) {
   out.push_back({"Solaris header", TarBuilder().add_pax('X', {{"path", "p"}}).file("f").end(), "p f \"x\"\n"});
   out.push_back(
       {"incremental folder",
-       TarBuilder().add({.name = "d", .type = 'D', .content = "Yf\0\0", .mode = 0755, .magic = "ustar  "}).end(),
+       TarBuilder()
+           .add({.name = "d", .type = 'D', .content = std::string("Yf\0\0", 4), .mode = 0755, .magic = "ustar  "})
+           .end(),
        "d d\n"});
   out.push_back({"folder with a size",
                  TarBuilder().add({.name = "d", .type = '5', .mode = 0755, .size = 4096}).file("f").end(),

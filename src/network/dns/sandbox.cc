@@ -55,8 +55,8 @@ void allow_only_what_is_needed(std::initializer_list<int> more) {
   for (int number : allowed) ::seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, number, 0);
   for (int number : more) ::seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, number, 0);
   // Only the internet's sockets: no netlink, no raw packets, no unix sockets.
-  for (scmp_datum_t family : {AF_INET, AF_INET6})
-    ::seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, family));
+  for (scmp_datum_t family : {scmp_datum_t{AF_INET}, scmp_datum_t{AF_INET6}})
+    ::seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, scmp_arg_cmp{0, SCMP_CMP_EQ, family, 0});
   int err = ::seccomp_load(filter.get());
   // A kernel without seccomp is no reason to have no names: the rights are gone already.
   if (err != 0 && err != -EINVAL && err != -ENOSYS) throw errno_error(-err, "load a system call filter");

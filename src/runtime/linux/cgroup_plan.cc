@@ -74,10 +74,10 @@ void devices_v1(const oci::SpecResources& r, Files& out) {
 // mkdir and a join.
 std::vector<std::string> wanted_controllers(const oci::SpecResources& r) {
   std::vector<std::string> out = {"memory", "pids", "cpuacct", "freezer"};
-  if (!r.devices.empty()) out.push_back("devices");
-  if (r.cpu_shares || r.cpu_period || r.cpu_quota) out.push_back("cpu");
-  if (!r.cpuset_cpus.empty() || !r.cpuset_mems.empty()) out.push_back("cpuset");
-  if (r.blkio_weight) out.push_back("blkio");
+  if (!r.devices.empty()) out.emplace_back("devices");
+  if (r.cpu_shares || r.cpu_period || r.cpu_quota) out.emplace_back("cpu");
+  if (!r.cpuset_cpus.empty() || !r.cpuset_mems.empty()) out.emplace_back("cpuset");
+  if (r.blkio_weight) out.emplace_back("blkio");
   return out;
 }
 
@@ -151,12 +151,12 @@ void check_limits(const std::vector<CgroupPlan>& plans, const oci::SpecResources
   if (!r.cpuset_cpus.empty() || !r.cpuset_mems.empty()) require(plans, "cpuset", "the set of cpus");
   if (r.blkio_weight) require(plans, "blkio", "the weight of disk access");
   if (r.memory_swap && !facts.swap_accounting)
-    warnings.push_back("the limit of swap is not applied: this host does not count swap");
+    warnings.emplace_back("the limit of swap is not applied: this host does not count swap");
   if (!r.pids_limit || *r.pids_limit <= 0) return;
   // The engine's own limit is given where it can be; a limit that was asked for must hold.
   if (*r.pids_limit != default_pids_limit) return require(plans, "pids", "the number of processes");
   if (!available(plans, "pids"))
-    warnings.push_back("the default limit of processes is not applied: this host has no pids cgroup controller");
+    warnings.emplace_back("the default limit of processes is not applied: this host has no pids cgroup controller");
 }
 
 }  // namespace
