@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Other people's firewalls. A table of ours cannot allow what another one drops: where iptables-nft's chains FORWARD or
-// INPUT drop by policy (dockerd, ufw), two rules in front let our bridges through, and nothing else.
+// Other people's firewalls. A table of ours cannot allow what another one drops: a drop in any base chain is final. So
+// where a chain of the hooks forward or input drops or rejects whatever it does not know (dockerd, ufw, nftables.conf,
+// firewalld), two rules in front of it let our bridges through: forward what they send and get, where our own table
+// decides; input name service on the gateway. Nothing else is touched. A comment says whose rules they are.
 #pragma once
 
 #include <string>
@@ -11,7 +13,7 @@
 namespace servin::network {
 
 /// `links`: names of bridges; one that ends with "*" stands for all that begin so. Adds what is missing. Never throws:
-/// a firewall that cannot be read is its owner's; a warning says so.
+/// a firewall that cannot be read or changed is its owner's; a warning says which chain drops what.
 void allow_in_foreign_tables(kernel::NetlinkSocket& socket, const std::string& mark,
                              const std::vector<std::string>& links);
 void leave_foreign_tables(kernel::NetlinkSocket& socket, const std::string& mark);

@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nf_tables_compat.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
 
@@ -41,6 +42,20 @@ std::uint64_t from_be64(std::string_view bytes) {
   std::uint64_t value = 0;
   for (char c : bytes) value = value << 8U | static_cast<unsigned char>(c);
   return value;
+}
+
+// As nft(8) keeps a comment, so that listings show it: type 0, length, text with its zero.
+constexpr std::size_t comment_header = 2;
+
+std::string comment_of(std::string_view text) {
+  std::string out = {'\0', static_cast<char>(text.size() + 1)};
+  return out.append(text) + '\0';
+}
+
+std::string_view text_of_comment(std::string_view data) {
+  if (data.size() < comment_header + 1 || data[0] != '\0') return {};
+  data = data.substr(comment_header, static_cast<unsigned char>(data[1]));
+  return data.substr(0, data.find('\0'));
 }
 
 kernel::NetlinkAttributes attributes_of(std::string_view body) {
@@ -144,7 +159,7 @@ void NftTransaction::begin_rule(std::uint8_t family, const std::string& table, c
   batch_.begin(message_type(NFT_MSG_NEWRULE), flags, header_of(family), "rule of " + chain);
   batch_.put_string(NFTA_RULE_TABLE, table);
   batch_.put_string(NFTA_RULE_CHAIN, chain);
-  if (!mark.empty()) batch_.put(NFTA_RULE_USERDATA, mark);
+  if (!mark.empty()) batch_.put(NFTA_RULE_USERDATA, comment_of(mark));
   batch_.begin_nested(NFTA_RULE_EXPRESSIONS);
 }
 
@@ -289,14 +304,37 @@ std::vector<NftChain> list_chains(kernel::NetlinkSocket& socket) {
     c.family = static_cast<std::uint8_t>(body[0]);
     c.table = a.text(NFTA_CHAIN_TABLE);
     c.name = a.text(NFTA_CHAIN_NAME);
-    c.base = a.find(NFTA_CHAIN_HOOK).has_value();
+    c.filters = a.find(NFTA_CHAIN_HOOK).has_value() && a.text(NFTA_CHAIN_TYPE) == "filter";
     c.hook = a.nested(NFTA_CHAIN_HOOK).be32(NFTA_HOOK_HOOKNUM);
-    c.drops = c.base && a.be32(NFTA_CHAIN_POLICY, NF_ACCEPT) == NF_DROP;
+    c.drops = c.filters && a.be32(NFTA_CHAIN_POLICY, NF_ACCEPT) == NF_DROP;
     chains.push_back(std::move(c));
   };
   socket.dump(request, visit, [&] { chains.clear(); });
   return chains;
 }
+
+namespace {
+
+/// "drop", "reject", and either behind "counter" or "log": no condition before it.
+bool drops_all(const kernel::NetlinkAttributes& expressions) {
+  bool conditional = false, drops = false;
+  expressions.each([&](std::uint16_t, std::string_view bytes) {
+    kernel::NetlinkAttributes e(bytes);
+    std::string name = e.text(NFTA_EXPR_NAME);
+    auto data = e.nested(NFTA_EXPR_DATA);
+    if (name == "immediate") {
+      auto verdict = data.nested(NFTA_IMMEDIATE_DATA).nested(NFTA_DATA_VERDICT);
+      drops = drops || (verdict.find(NFTA_VERDICT_CODE) && verdict.be32(NFTA_VERDICT_CODE) == NF_DROP);
+    } else if (name == "reject" || (name == "target" && data.text(NFTA_TARGET_NAME) == "REJECT")) {
+      drops = true;
+    } else if (name != "counter" && name != "log") {
+      conditional = true;
+    }
+  });
+  return drops && !conditional;
+}
+
+}  // namespace
 
 std::vector<NftRule> list_rules(kernel::NetlinkSocket& socket, const NftChain& chain) {
   std::vector<NftRule> rules;
@@ -307,8 +345,9 @@ std::vector<NftRule> list_rules(kernel::NetlinkSocket& socket, const NftChain& c
   auto visit = [&](std::uint16_t type, std::string_view body) {
     if (type != message_type(NFT_MSG_NEWRULE)) return;
     auto a = attributes_of(body);
-    rules.push_back(
-        {from_be64(a.find(NFTA_RULE_HANDLE).value_or("")), std::string(a.find(NFTA_RULE_USERDATA).value_or(""))});
+    rules.push_back({from_be64(a.find(NFTA_RULE_HANDLE).value_or("")),
+                     std::string(text_of_comment(a.find(NFTA_RULE_USERDATA).value_or(""))),
+                     drops_all(a.nested(NFTA_RULE_EXPRESSIONS))});
   };
   socket.dump(request, visit, [&] { rules.clear(); });
   return rules;

@@ -37,7 +37,7 @@ class NftTransaction {
   void add_elements(const std::string& table, std::string_view set, const std::vector<Element>& elements);
   void delete_elements(const std::string& table, std::string_view set, const std::vector<Element>& elements);
 
-  /// Between these two: the rule's expressions. `mark` is kept with the rule (foreign tables). `first`: in front of the
+  /// Between these two: the rule's expressions. `mark` is the rule's comment (foreign tables). `first`: in front of the
   /// rules that are there.
   void begin_rule(std::uint8_t family, const std::string& table, const std::string& chain, bool first = false,
                   std::string_view mark = "");
@@ -76,12 +76,14 @@ struct NftChain {
   std::uint8_t family = 0;
   std::string table, name;
   std::uint32_t hook = 0;
-  bool base = false, drops = false;
+  bool filters = false;  // a base chain of type filter
+  bool drops = false;    // by policy
 };
 std::vector<NftChain> list_chains(kernel::NetlinkSocket& socket);
 struct NftRule {
   std::uint64_t handle = 0;
   std::string mark;
+  bool drops = false;  // or rejects, whatever comes
 };
 std::vector<NftRule> list_rules(kernel::NetlinkSocket& socket, const NftChain& chain);
 
