@@ -90,13 +90,14 @@ class Engine:
         fcntl.flock(self._maker, fcntl.LOCK_EX)
         os.rename(self._maker.name, f"{self.dir}/maker")
         self.program = PROGRAM
+        self.prefix = []  # of every command: the way into another network namespace
         self._images = images
         self._open = []
 
     # --- running the program
 
     def argv(self, *args):
-        return [self.program, "--root", self.root, *map(str, args)]
+        return [*self.prefix, self.program, "--root", self.root, *map(str, args)]
 
     def environment(self, extra=None):
         env = {name: value for name, value in os.environ.items() if not name.startswith("SERVIN_")}
