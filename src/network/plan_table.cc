@@ -99,7 +99,9 @@ std::vector<TableElement> bridge_elements(const LinkNames& names, const NetworkC
   std::vector<TableElement> elements = {{TableSet::bridges, key, ""}};
   if (network.internal) elements.push_back({TableSet::internal, key, ""});
   if (network.masquerade && !network.internal) elements.push_back({TableSet::masked, key, ""});
-  if (!network.isolated) elements.push_back({TableSet::same, key + key, ""});
+  // Nothing is routed at a further bridge, and its ports keep containers apart: what br_netfilter shows there comes
+  // from the gateway or goes to it.
+  if (!network.isolated || shard > 0) elements.push_back({TableSet::same, key + key, ""});
   for (const auto& s : network.subnets)
     elements.push_back({s.subnet.address.v6 ? TableSet::own6 : TableSet::own4,
                         key + std::string(s.subnet.network().address.wire()), "",

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Very many containers in one network: 500 in the deep lane, 40 otherwise."""
+"""Very many containers in one network: 500 in the deep lane, 40 otherwise; and more than one bridge has ports for."""
+import ipaddress
 import os
+import re
 import socket
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
@@ -8,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from support import netfilter
+from support.hosts import OwnHost
 
 COUNT = 500 if os.environ.get("SERVIN_DEEP") else 40
 SERVER = 'nc -ll -p 80 -e echo "$NAME"'
@@ -73,3 +76,101 @@ def can_bind(port):
 def own_links(engine):
     shown = subprocess.run(["ip", "-o", "link"], capture_output=True, text=True, check=True).stdout
     return [line for line in shown.splitlines() if f"servin {engine.tag} " in line]
+
+
+# --- further bridges: shard_size of src/network/plan.h
+
+SHARD = 900
+NETWORK = ipaddress.ip_network("10.77.0.0/20")
+
+
+def bridges_of(engine):
+    """How many ports each of the engine's bridges has; the trunks between them are ports too."""
+    names = [re.match(r"\d+: ([^:@]+)", line)[1] for line in own_links(engine)]
+    return sorted(len(os.listdir(f"/sys/class/net/{name}/brif")) for name in names if os.path.isdir(f"/sys/class/net/{name}/brif"))
+
+
+def join(engine, index, *options):
+    """A container at the network's address number `index`."""
+    engine.ok("run", "-d", "--name", f"c{index}", "--network", "mine", "--ip", NETWORK[index], "-e", f"NAME=c{index}", *options, "base", "sh", "-c", SERVER, timeout=120)
+
+
+def expect_that_they_reach_each_other(engine, indexes):
+    for index in indexes:
+        engine.wait_for(f"the server of c{index}", lambda: can_connect(str(NETWORK[index])))
+        assert name_behind(str(NETWORK[index])) == f"c{index}", "from the host"
+    for caller in indexes:
+        for others in ([str(NETWORK[index]) for index in indexes], [f"c{index}" for index in indexes]):
+            script = "; ".join(f"nc -w 20 {other} 80 </dev/null" for other in others)
+            assert engine.ok("exec", f"c{caller}", "sh", "-c", script).lines == [f"c{index}" for index in indexes], (caller, others)
+
+
+def test_further_bridges(engine):
+    """Which bridge an endpoint is at follows from its address: a few addresses are enough for many bridges."""
+    engine.ok("network", "create", "--subnet", NETWORK, "mine")
+    base = 30000 + os.getpid() % 10000
+    indexes = [2, SHARD - 1, SHARD, 2 * SHARD + 7, 4000]
+    for number, index in enumerate(indexes):
+        join(engine, index, "-p", f"127.0.0.1:{base + number}:80")
+    assert len(bridges_of(engine)) == 4
+    expect_that_they_reach_each_other(engine, indexes)
+    for number, index in enumerate(indexes):
+        assert name_behind("127.0.0.1", base + number) == f"c{index}"
+    # The far ones come back too when everything is made anew.
+    shown = subprocess.run(["ip", "-4", "-o", "address"], capture_output=True, text=True, check=True).stdout
+    first = re.search(rf"^\d+: (\S+) +inet {NETWORK[1]}/", shown, re.M)[1]
+    subprocess.run(["ip", "link", "del", first], check=True)
+    netfilter.delete_table(f"servin-{engine.tag}")
+    engine.ok("network", "reload")
+    expect_that_they_reach_each_other(engine, indexes)
+    engine.ok("restart", "-t", "0", "c4000")
+    expect_that_they_reach_each_other(engine, [2, 4000])
+    engine.ok("rm", "--all", "--force")
+    engine.ok("network", "rm", "mine")
+    engine.wait_for("the links to go", lambda: not own_links(engine))
+
+
+@pytest.mark.parametrize("bridge_nf", [0, 1])
+def test_further_bridges_keep_containers_apart(engine, bridge_nf):
+    """With enable_icc=false neighbours do not reach each other, whichever bridge they are at; the gateway does. With and without
+    br_netfilter, which shows our table what bridges carry."""
+    host = OwnHost(engine)
+    try:
+        host.run("sh", "-c", f"cd /proc/sys/net/bridge 2>/dev/null || exit 0; echo {bridge_nf} >bridge-nf-call-iptables")
+        engine.ok("network", "create", "--subnet", NETWORK, "--opt", "com.docker.network.bridge.enable_icc=false", "mine")
+        indexes = [2, 3, SHARD, SHARD + 1, 2 * SHARD]
+        for index in indexes:
+            join(engine, index)
+        for index in indexes:
+            engine.wait_for(f"the server of c{index}", lambda: host.here(lambda: can_connect(str(NETWORK[index]))))
+
+        def ask_the_others(caller):
+            tries = " ".join(f"nc -w 2 {NETWORK[index]} 80 </dev/null &" for index in indexes if index != caller)
+            return engine.run("exec", f"c{caller}", "sh", "-c", f"{tries} wait; nslookup c{caller}").out
+
+        with ThreadPoolExecutor(8) as pool:
+            for caller, heard in zip(indexes, pool.map(ask_the_others, indexes)):
+                assert not re.search(r"^c\d+$", heard, re.M), f"c{caller}: {heard}"
+                assert str(NETWORK[caller]) in heard, "the name server answers"
+    finally:
+        host.close()
+
+
+@pytest.mark.deep
+@pytest.mark.in_memory
+@pytest.mark.deadline(3600)
+def test_more_than_one_bridge_has_ports_for(engine):
+    engine.ok("network", "create", "--subnet", NETWORK, "mine")
+    indexes = range(2, 1102)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda index: join(engine, index), indexes))
+    ports = bridges_of(engine)
+    assert len(ports) == 2 and sum(ports) == len(indexes) + 2, ports
+    expect_that_they_reach_each_other(engine, [indexes[0], SHARD - 1, SHARD, indexes[-1]])
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(lambda index: name_behind(str(NETWORK[index])), indexes)) == [f"c{index}" for index in indexes], "from the host"
+        script = "; ".join(f"nc -w 20 c{index} 80 </dev/null" for index in indexes)
+        assert engine.ok("exec", f"c{indexes[0]}", "sh", "-c", script, timeout=600).lines == [f"c{index}" for index in indexes], "by name"
+    engine.ok("rm", "--all", "--force", timeout=1200)
+    engine.ok("network", "rm", "mine", timeout=300)
+    engine.wait_for("the links to go", lambda: not own_links(engine), timeout=120)

@@ -82,21 +82,28 @@ void put_bridge(NetlinkBatch& batch, const std::string& name, const std::optiona
   batch.put_string(IFLA_IFALIAS, alias);
 }
 
-void put_trunk(NetlinkBatch& batch, const std::string& name, int master, const std::string& peer, int peer_master,
-               std::uint32_t mtu, const std::string& alias) {
-  begin_new(batch, up_header(), name);
-  batch.put_u32(IFLA_MASTER, static_cast<std::uint32_t>(master));
+void put_trunk(NetlinkBatch& batch, const std::string& name, const std::string& peer, std::uint32_t mtu) {
+  begin_new(batch, ifinfomsg{}, name);
   put_mtu(batch, mtu);
   begin_peer(batch, ifinfomsg{}, peer);
   put_mtu(batch, mtu);
   batch.end_nested();
   end_info(batch);
-  for (const auto& end : {name, peer}) {
-    batch.begin(RTM_NEWLINK, 0, up_header(), "join " + end);
-    batch.put_string(IFLA_IFNAME, end);
-    batch.put_string(IFLA_IFALIAS, alias);
-    if (end == peer) batch.put_u32(IFLA_MASTER, static_cast<std::uint32_t>(peer_master));
-  }
+}
+
+void put_trunk_end(NetlinkBatch& batch, const std::string& name, int master, bool isolated, const std::string& alias) {
+  batch.begin(RTM_NEWLINK, 0, up_header(), "join " + name);
+  batch.put_string(IFLA_IFNAME, name);
+  batch.put_string(IFLA_IFALIAS, alias);
+  batch.put_u32(IFLA_MASTER, static_cast<std::uint32_t>(master));
+  batch.begin(RTM_NEWLINK, 0, ifinfomsg{}, "set the bridge port " + name);
+  batch.put_string(IFLA_IFNAME, name);
+  batch.begin_nested(IFLA_LINKINFO);
+  batch.put_string(IFLA_INFO_SLAVE_KIND, "bridge");
+  batch.begin_nested(IFLA_INFO_SLAVE_DATA);
+  batch.put_u8(IFLA_BRPORT_ISOLATED, isolated ? 1 : 0);
+  batch.end_nested();
+  batch.end_nested();
 }
 
 void put_veth(NetlinkBatch& batch, const EndpointPlan& plan, int master, const Fd& space, const std::string& alias) {

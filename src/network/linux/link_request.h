@@ -18,8 +18,11 @@ namespace servin::network {
 /// `mac`: nothing = the kernel's choice.
 void put_bridge(kernel::NetlinkBatch& batch, const std::string& name, const std::optional<MacAddress>& mac,
                 std::uint32_t mtu, const std::string& alias);
-void put_trunk(kernel::NetlinkBatch& batch, const std::string& name, int master, const std::string& peer,
-               int peer_master, std::uint32_t mtu, const std::string& alias);
+void put_trunk(kernel::NetlinkBatch& batch, const std::string& name, const std::string& peer, std::uint32_t mtu);
+/// Whether it is new or has lost its bridge. `isolated`: what comes from the further bridge reaches the first one's
+/// address, and none of its other ports.
+void put_trunk_end(kernel::NetlinkBatch& batch, const std::string& name, int master, bool isolated,
+                   const std::string& alias);
 void put_veth(kernel::NetlinkBatch& batch, const EndpointPlan& plan, int master, const Fd& space,
               const std::string& alias);
 /// What its port of the bridge does; it has a master already.

@@ -145,7 +145,7 @@ void Links::ensure_bridge(const BridgePlan& plan, const std::string& alias) {
 }
 
 void Links::ensure_shard(const std::string& bridge, const std::string& first, const std::string& trunk,
-                         const std::string& trunk_peer, std::uint32_t mtu, const std::string& alias) {
+                         const std::string& trunk_peer, std::uint32_t mtu, bool isolated, const std::string& alias) {
   if (index_of(bridge) == 0) {
     NetlinkBatch batch;
     put_bridge(batch, bridge, std::nullopt, mtu, alias);
@@ -156,13 +156,15 @@ void Links::ensure_shard(const std::string& bridge, const std::string& first, co
   }
   if (index_of(trunk) == 0) {
     NetlinkBatch batch;
-    put_trunk(batch, trunk, need_index(first), trunk_peer, need_index(bridge), mtu, alias);
+    put_trunk(batch, trunk, trunk_peer, mtu);
     auto failures = socket_.send(batch);
     if (!failures.empty() && failures[0].error != EEXIST)
       throw link_error(failures[0].error, trunk, "veth", failures[0].text);
   }
   NetlinkBatch up;
-  for (const auto& name : {bridge, trunk, trunk_peer}) put_up(up, name, need_index(name));
+  put_up(up, bridge, need_index(bridge));
+  put_trunk_end(up, trunk, need_index(first), isolated, alias);
+  put_trunk_end(up, trunk_peer, need_index(bridge), false, alias);
   socket_.apply(up);
 }
 

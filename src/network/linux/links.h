@@ -34,7 +34,7 @@ class Links {
   void ensure_bridge(const BridgePlan& plan, const std::string& alias);
   /// A further bridge of a network, joined to the first by a pair.
   void ensure_shard(const std::string& bridge, const std::string& first, const std::string& trunk,
-                    const std::string& trunk_peer, std::uint32_t mtu, const std::string& alias);
+                    const std::string& trunk_peer, std::uint32_t mtu, bool isolated, const std::string& alias);
   /// The pair, or the macvlan or ipvlan link, whose inner end is born in `space`; the outer end is at its bridge and
   /// up.
   void add_endpoint(const EndpointPlan& plan, const Fd& space, const std::string& alias);

@@ -124,7 +124,7 @@ struct NetworkStack::Kernel {
   void ensure_shard(const NetworkConfig& network, unsigned shard) {
     if (shard == 0) return;
     links.ensure_shard(names.bridge(network, shard), names.bridge(network), names.trunk(network, shard),
-                       names.trunk_peer(network, shard), network.mtu, alias("network " + network.id));
+                       names.trunk_peer(network, shard), network.mtu, network.isolated, alias("network " + network.id));
   }
 
   /// Endpoints that a deleted bridge left behind come back to the new one.
