@@ -30,9 +30,9 @@ class Steps:
 
 def stepped(engine, args, kill_at=None, who="all", whole=False, timeout=60):
     """Runs one command of the engine under the stepper, which counts its state-changing system calls and kills at the
-    `kill_at`-th. Returns (Steps, Result)."""
+    `kill_at`-th; `who` may be the pid of another process. Returns (Steps, Result)."""
     report = f"{engine.dir}/steps"
-    argv = [tool("stepper"), "--report", report, "--who", who, *(["--whole"] if whole else []),
+    argv = [tool("stepper"), "--report", report, "--who", str(who), *(["--whole"] if whole else []),
             *(["kill", str(kill_at)] if kill_at else ["count"]), "--", *engine.argv(*args)]
     result = engine.run(argv=argv, timeout=timeout)
     lines = pathlib.Path(report).read_text(encoding="ascii").splitlines()

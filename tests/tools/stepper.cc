@@ -3,12 +3,12 @@
 // processes) over all threads and children in one global order, and kills at the N-th of them, before it happens.
 //
 //   stepper [--report FILE] [--whole] count -- COMMAND...
-//   stepper [--report FILE] [--whole] [--who cli|caller|all] kill N -- COMMAND...
+//   stepper [--report FILE] [--whole] [--who cli|caller|all|PID] kill N -- COMMAND...
 //
 // --whole counts until the last descendant is gone, not only until the command itself has ended.
-// --who: `cli` kills the command's own process, `caller` the process whose call it is, `all` every process of the tree.
-// Exit code: the command's (128+n for a signal). FILE gets one line per event, "N PID CALL", then
-// "events=N killed=0|1 who=PID call=NAME exit=CODE".
+// --who: `cli` kills the command's own process, `caller` the one whose call it is, `all` the whole tree, PID another
+// one. Exit code: the command's (128+n for a signal). FILE gets lines "N PID CALL", then "events=N killed=0|1 who=PID
+// call=NAME exit=CODE".
 //
 // A seccomp filter stops the traced calls only, so the rest runs at full speed. Such a filter makes the calls fail with
 // ENOSYS once nobody traces, so this program's tracer stays, in the background, until the last descendant has ended.
@@ -20,6 +20,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
+#include <poll.h>
 #include <set>
 #include <string>
 #include <unistd.h>
@@ -165,6 +166,7 @@ struct Options {
   std::string report = "/dev/null";
   bool whole = false;
   Who who = Who::all;
+  pid_t other = 0;            // or this one
   std::uint64_t kill_at = 0;  // 0 = only count
   std::vector<char*> command;
 };
@@ -195,6 +197,12 @@ pid_t process_of(pid_t thread) {
     std::fclose(file);
   }
   return process;
+}
+
+void kill_other(pid_t pid) {
+  pollfd gone{static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)), POLLIN, 0};
+  ::kill(pid, SIGKILL);
+  if (gone.fd < 0 || ::poll(&gone, 1, 10'000) != 1) fail("the end of the other process");
 }
 
 class Tracer {
@@ -262,8 +270,9 @@ class Tracer {
     ++events_;
     std::fprintf(report_, "%llu %d %s\n", static_cast<unsigned long long>(events_), pid, call.name);
     if (events_ != options_.kill_at) return;
-    killed_pid_ = options_.who == Who::cli ? root_ : process_of(pid);
     killed_call_ = call.name;
+    if (options_.other != 0) return kill_other(killed_pid_ = options_.other);
+    killed_pid_ = options_.who == Who::cli ? root_ : process_of(pid);
     if (options_.who != Who::all) {
       ::kill(killed_pid_, SIGKILL);
       return;
@@ -336,8 +345,7 @@ class Tracer {
 }
 
 [[noreturn]] void usage() {
-  std::fprintf(stderr,
-               "usage: stepper [--report FILE] [--whole] [--who cli|caller|all] (count | kill N) -- COMMAND...\n");
+  std::fputs("usage: stepper [--report FILE] [--whole] [--who WHO|PID] (count | kill N) -- COMMAND...\n", stderr);
   std::_Exit(99);
 }
 
@@ -352,8 +360,9 @@ Options parse(int argc, char** argv) {
     } else if (word == "--report") {
       options.report = value;
       ++i;
-    } else if (word == "--who" && (value == "cli" || value == "caller" || value == "all")) {
+    } else if (word == "--who") {
       options.who = value == "cli" ? Who::cli : value == "caller" ? Who::caller : Who::all;
+      options.other = std::atoi(value.c_str());
       ++i;
     } else if (word == "kill" && std::strtoull(value.c_str(), nullptr, 10) > 0) {
       options.kill_at = std::strtoull(value.c_str(), nullptr, 10);
