@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""P1 out of memory, P3 much output, P4 a program that ignores SIGTERM, L1 and L2 many at once."""
+"""P1 out of memory, P3 much output, P4 a program that ignores SIGTERM, L1 and L2 many at once, L5 many that
+are there."""
 import pathlib
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -135,3 +137,30 @@ def test_names_in_motion(probing):
     assert set(engine.ok("ps", "-a", "--format", "{{.Names}}").lines) <= {"a", "b"}
     engine.ok("rm", "--force", "--all")
     expect_nothing_left(engine, apart=CONTENT)
+
+
+@pytest.mark.in_memory
+@pytest.mark.deadline(900)
+def test_many_that_are_there(engine):
+    """1,000 stopped and 100 running ones in the deep lane, a tenth of it otherwise: looking at them stays quick."""
+    stopped, running = (1000, 100) if DEEP else (100, 10)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda n: engine.ok("create", "--name", f"s{n}", "--network", "none", "base", "true"), range(stopped)))
+        list(pool.map(lambda n: engine.ok("run", "-d", "--name", f"r{n}", "--network", "none", "base", "sleep", "100000"), range(running)))
+
+    def quickest(*words):
+        times = []
+        for _ in range(5):
+            begun = time.monotonic()
+            result = engine.ok(*words)
+            times.append(time.monotonic() - begun)
+        return result, min(times)
+
+    result, took = quickest("ps", "-a", "--format", "{{.Names}} {{.State}}")
+    assert sorted(result.lines) == sorted([f"s{n} created" for n in range(stopped)] + [f"r{n} running" for n in range(running)])
+    assert took < 10 * 0.15, took
+    result, took = quickest("inspect", f"s{stopped // 2}", "r0")
+    assert [c["State"]["Status"] for c in result.json()] == ["created", "running"]
+    assert took < 10 * 0.03, took
+    engine.ok("rm", "--all", "--force", timeout=300)
+    assert engine.ok("ps", "-aq").out == ""
