@@ -120,13 +120,18 @@ ICMP6 = _expression("meta", _number(1, 1), _number(2, 16)) + _compare(0, b"\x3a"
 REJECT = _expression("reject", _number(1, 2), _attribute(2, b"\3"))
 
 
-def add_firewall(table, rejects=False, owner=None):
+def _of_links(prefix):
+    """"iifname PREFIX* accept", "oifname PREFIX* accept"."""
+    return [_expression("meta", _number(1, 1), _number(2, key)) + _compare(0, prefix.encode()) + _verdict(ACCEPT) for key in (6, 7)]
+
+
+def add_firewall(table, rejects=False, owner=None, trusted=None):
     """Chains input and forward of family inet that let nothing new in or through: by policy, as in many an nftables.conf, or by a
-    last rule that rejects, as firewalld does. `owner`: a socket of own(), while which is open nobody else may change the table."""
+    last rule that rejects, as firewalld does. `owner`: a socket of own(), while which is open nobody else may change the table. `trusted`: what links begin with that it lets through."""
     def chain(name, hook, priority):
         where = _text(1, table) + _text(3, name)
         yield NEWCHAIN, NLM_F_CREATE, INET, where + _nest(4, _number(1, hook), _number(2, priority)) + _text(7, "filter") + _number(5, ACCEPT if rejects else DROP)
-        for rule in [ESTABLISHED, LOOPBACK, ICMP6] + [REJECT] * rejects:
+        for rule in [ESTABLISHED, LOOPBACK, ICMP6, *(_of_links(trusted) if trusted else []), *[REJECT] * rejects]:
             yield NEWRULE, NLM_F_CREATE | NLM_F_APPEND, INET, _text(1, table) + _text(2, name) + _nest(4, rule)
 
     sock = owner or _open()
@@ -143,4 +148,4 @@ def own():
 
 def rules():
     """Tables, chains and rules of family inet as the kernel tells them, to be compared."""
-    return [_dump(what, INET) for what in (GETTABLE, GETCHAIN, GETRULE)]
+    return [body for what in (GETTABLE, GETCHAIN, GETRULE) for body in _dump(what, INET)]

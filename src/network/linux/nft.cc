@@ -353,4 +353,13 @@ std::vector<NftRule> list_rules(kernel::NetlinkSocket& socket, const NftChain& c
   return rules;
 }
 
+bool is_named_in_table(kernel::NetlinkSocket& socket, const NftChain& chain, std::string_view name) {
+  bool found = false;
+  kernel::NetlinkBatch request;
+  request.begin(message_type(NFT_MSG_GETRULE), 0, header_of(chain.family), "list rules of " + chain.table);
+  request.put_string(NFTA_RULE_TABLE, chain.table);
+  socket.dump(request, [&](std::uint16_t, std::string_view body) { found = found || body.contains(name); });
+  return found;
+}
+
 }  // namespace servin::network

@@ -86,5 +86,7 @@ struct NftRule {
   bool drops = false;  // or rejects, whatever comes
 };
 std::vector<NftRule> list_rules(kernel::NetlinkSocket& socket, const NftChain& chain);
+/// Whether any rule of the chain's table has these bytes in it: the name of a link, or what it begins with.
+bool is_named_in_table(kernel::NetlinkSocket& socket, const NftChain& chain, std::string_view name);
 
 }  // namespace servin::network
