@@ -140,16 +140,18 @@ struct NetworkStack::Kernel {
     }
   }
 
-  void ensure_links(const NetworkConfig& network) {
+  void ensure_links(const NetworkConfig& network, unsigned shard = 0) {
     if (network.driver != Driver::bridge) return;
-    if (!ensure_bridge(network)) return;
+    bool missing = shard > 0 && Links::index_of(names.bridge(network, shard)) == 0;
+    missing = ensure_bridge(network) || missing;
+    ensure_shard(network, shard);
+    if (!missing) return;
     for (const auto& a : load_all()) rejoin(a, network);
   }
 
   void add_endpoint(const Fd& space, const NetworkConfig& network, const EndpointPlan& plan, const std::string& id,
                     Rollback& undo) {
-    ensure_links(network);
-    if (network.driver == Driver::bridge) ensure_shard(network, plan.shard);
+    ensure_links(network, plan.shard);
     links.add_endpoint(plan, space, alias("container " + id));
     if (network.driver != Driver::bridge) return;
     undo.add([this, plan] { links.remove(plan.host_link); });
