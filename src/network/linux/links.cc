@@ -269,18 +269,45 @@ bool Links::is_up(const std::string& name) {
   return up;
 }
 
-void Links::wait_until_up(const std::vector<std::string>& names) {
+namespace {
+
+/// Until `done`, which is asked again whenever something of these groups has changed.
+void wait_for(std::uint32_t groups, const std::function<bool()>& done) {
   constexpr std::int64_t patience = 2'000'000'000;
   std::int64_t deadline = monotonic_ns() + patience;
   std::optional<kernel::NetlinkSocket> changes;
-  for (const auto& name : names)
-    while (!is_up(name) && monotonic_ns() < deadline) {
-      if (!changes) {
-        changes.emplace(NETLINK_ROUTE, std::uint32_t{RTMGRP_LINK});
-        continue;  // what happened before we listened
-      }
-      changes->wait_for_news(deadline);
+  while (!done() && monotonic_ns() < deadline) {
+    if (!changes) {
+      changes.emplace(NETLINK_ROUTE, groups);
+      continue;  // what happened before we listened
     }
+    changes->wait_for_news(deadline);
+  }
+}
+
+}  // namespace
+
+void Links::wait_until_up(const std::vector<std::string>& names) {
+  for (const auto& name : names) wait_for(RTMGRP_LINK, [&] { return is_up(name); });
+}
+
+bool Links::is_local(const Address& address) {
+  bool local = false;
+  rtmsg header{};
+  header.rtm_family = family_of(address);
+  header.rtm_dst_len = static_cast<unsigned char>(address.wire().size() * 8);
+  NetlinkBatch request;
+  request.begin(RTM_GETROUTE, 0, header, "look for the way to " + address.text());
+  request.put(RTA_DST, address.wire());
+  socket_.ask(request, [&](std::uint16_t, std::string_view body) {
+    local = local || header_of<rtmsg>(body).rtm_type == RTN_LOCAL;
+  });
+  return local;
+}
+
+void Links::wait_until_local(const std::vector<Subnet>& addresses) {
+  for (const auto& s : addresses)
+    if (s.address.v6) wait_for(RTMGRP_IPV6_ROUTE | RTMGRP_IPV6_IFADDR, [&] { return is_local(s.address); });
 }
 
 std::vector<Subnet> Links::used_subnets() {

@@ -54,12 +54,16 @@ class Links {
   /// Until the kernel has noticed that these links can carry packets (it does so in the background, and drops what
   /// comes before). Gives up after a while: a link may be down for a reason of its own.
   void wait_until_up(const std::vector<std::string>& names);
+  /// Until packets for these addresses are taken: the kernel adds the route of an IPv6 address in the background, also
+  /// where nobody looks for duplicates, and drops what comes before.
+  void wait_until_local(const std::vector<Subnet>& addresses);
 
   /// Addresses and routes (not the default ones) of this namespace.
   std::vector<Subnet> used_subnets();
 
  private:
   bool is_up(const std::string& name);
+  bool is_local(const Address& address);
   kernel::NetlinkSocket socket_;
 };
 

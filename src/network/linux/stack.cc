@@ -118,6 +118,7 @@ struct NetworkStack::Kernel {
     if (!network.internal) enable_forwarding(plan.v4, plan.v6);
     if (missing) make_room_for_neighbours(plan.v4, plan.v6);
     links.ensure_bridge(plan, alias("network " + network.id));
+    if (missing) links.wait_until_local(plan.addresses);
     return missing;
   }
 
@@ -169,6 +170,7 @@ struct NetworkStack::Kernel {
         if (e.driver == Driver::bridge) outside.insert(outside.end(), {e.host_link, e.bridge});
       }
       there.wait_until_up(inside);
+      for (const auto& e : endpoints) there.wait_until_local(e.addresses);
     });
     links.wait_until_up(outside);
   }
