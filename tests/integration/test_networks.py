@@ -313,6 +313,7 @@ def test_a_killed_resolver_comes_back_with_the_next_container(engine):
     serve(engine, "one")
     pid = int(pathlib.Path(f"{engine.root}/run/networks/{made}/netd.pid").read_text().split()[0])
     os.kill(pid, signal.SIGKILL)
+    engine.wait_for("its end", lambda: not pathlib.Path(f"/proc/{pid}").exists())
     pathlib.Path(f"{engine.root}/run/networks/{made}/names").unlink()
     serve(engine, "two")
     assert found(engine, "one", "two") == {place(engine, "two")["IPAddress"]}
@@ -325,6 +326,7 @@ def test_a_killed_resolver_comes_back_with_reload(engine):
     serve(engine, "two")
     pid = int(pathlib.Path(f"{engine.root}/run/networks/{made}/netd.pid").read_text().split()[0])
     os.kill(pid, signal.SIGKILL)
+    engine.wait_for("its end", lambda: not pathlib.Path(f"/proc/{pid}").exists())
     engine.ok("network", "reload")
     assert found(engine, "one", "two") == {place(engine, "two")["IPAddress"]}
 
