@@ -51,7 +51,7 @@ void put_forward(NftTransaction& t, const NftChain& c, const std::string& mark, 
 
 /// Name service on the gateway.
 void put_input(NftTransaction& t, const NftChain& c, const std::string& mark, const std::string& link) {
-  for (std::uint8_t protocol : {IPPROTO_UDP, IPPROTO_TCP}) {
+  for (int protocol : {int{IPPROTO_UDP}, int{IPPROTO_TCP}}) {
     t.begin_rule(c.family, c.table, c.name, true, mark);
     match_link(t, NFT_META_IIFNAME, link);
     t.meta(NFT_META_L4PROTO, 0);
