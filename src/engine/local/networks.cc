@@ -294,10 +294,15 @@ void Networks::leave(const std::string& container) {
 }
 
 void Networks::drop_unused() {
-  // Whoever finds the lock taken may leave: the holder looks once more after it has let go.
+  if (!path_exists(run_dir())) return;
+  // Whoever finds the lock taken may leave: the holder looks once more after it has let go. It sees the links of its
+  // own network namespace only, and somebody may have called us in another one.
+  struct stat space{};
+  if (::stat("/proc/self/ns/net", &space) != 0) return;
+  std::string lock = fmt::format("{}/prune-{}.lock", run_dir(), space.st_ino);
   constexpr int most = 5;  // what cannot go now waits for the next sweep
-  for (int i = 0; i < most && path_exists(attached_dir()) && stack().has_unused(); ++i) {
-    auto held = FileLock::try_acquire(run_dir() + "/prune.lock");
+  for (int i = 0; i < most && stack().has_unused(); ++i) {
+    auto held = FileLock::try_acquire(lock);
     if (!held) return;
     wait_until_quiet(attached_dir());
     stack().prune();
