@@ -12,11 +12,20 @@ constexpr auto entries = std::to_array<CatalogueEntry>({
      "Its name is not known, nobody answers there, or the connection broke more often than it is worth trying.",
      "Check the name, this machine's connection, and HTTPS_PROXY and NO_PROXY.", "curl -v https://REGISTRY/v2/"},
     {"E-REGISTRY-TLS", "there is no trusted TLS connection to the registry",
-     "Its certificate is signed by nobody whom this machine trusts, is for another name or has expired; or it speaks "
-     "no "
-     "TLS at all.",
-     "Put its CA's certificate into certs.d. For a registry without TLS: \"insecure = true\" in registries.conf.",
+     "Its certificate is signed by nobody whom this machine trusts, is for another name or has expired; it wants a "
+     "certificate of ours; or it speaks no TLS at all.",
+     "Put its CA's certificate into certs.d as ca.crt, and a certificate of ours as client.cert with client.key. For a "
+     "registry without TLS: \"insecure = true\" in registries.conf.",
      "cp ca.crt /etc/containers/certs.d/REGISTRY/ca.crt"},
+    {"E-REGISTRY-PROXY", "the proxy on the way to the registry does not let us through",
+     "HTTPS_PROXY or HTTP_PROXY names a proxy that cannot be reached, wants a user and a password, or refuses.",
+     "Correct the variable, or put the registry into NO_PROXY if it can be reached without.",
+     "HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT servin pull IMAGE"},
+    {"E-REGISTRY-TOKEN-SERVER", "the registry wants our credentials sent to another domain",
+     "It names a token server that does not belong to its own domain. They were not sent: who answers for the registry "
+     "could collect passwords in this way.",
+     "If the host is known to be the registry's token server, name it in SERVIN_TOKEN_SERVERS (several with commas).",
+     "SERVIN_TOKEN_SERVERS=auth.example.net servin pull IMAGE"},
     {"E-REGISTRY-STALLED", "the registry does not send any more",
      "The connection is there, but less than 1 KiB a second came for half a minute, several times.",
      "Try again: what has arrived is kept and not fetched twice. SERVIN_TRANSFER_STALL=SECONDS waits longer.",

@@ -13,10 +13,19 @@ namespace {
 constexpr const char* system_bundle = "/etc/ssl/certs/ca-certificates.crt";
 constexpr std::size_t bundle_limit = 16U << 20U;
 
+/// libcurl passes over what is no PEM, and would then say that nobody is to be trusted.
+std::string read_ca(const std::string& path) {
+  std::string text = read_file(path, bundle_limit).value_or("");
+  if (text.find("-----BEGIN ") != std::string::npos) return text + "\n";
+  throw error(ErrorCode::failed_precondition, "{} holds no certificate in PEM", path)
+      .with_id("E-REGISTRY-TLS")
+      .with_hint("openssl x509 -inform der -in FILE -out ca.crt makes it of a binary one");
+}
+
 void read_folder(const std::string& folder, Certificates& found) {
   for (const std::string& name : list_dir(folder)) {
     std::string path = folder + "/" + name;
-    if (name.ends_with(".crt")) found.ca += read_file(path, bundle_limit).value_or("") + "\n";
+    if (name.ends_with(".crt")) found.ca += read_ca(path);
     if (!name.ends_with(".cert") || !found.cert.empty()) continue;
     std::string key = folder + "/" + name.substr(0, name.size() - 5) + ".key";
     auto text = read_file(key);

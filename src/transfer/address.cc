@@ -2,6 +2,7 @@
 #include "transfer/address.h"
 
 #include <cstring>
+#include <vector>
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -123,6 +124,20 @@ bool is_exempt(const std::string& host_in, const std::string& port, const std::s
     if (!entry.empty() && (host == entry || host.ends_with("." + entry))) return true;
   }
   return false;
+}
+
+bool same_site(const std::string& a_in, const std::string& b_in) {
+  std::string a = lower(a_in), b = lower(b_in);
+  if (a == b) return true;
+  if (reach_of_host(a) || reach_of_host(b)) return false;  // addresses have no domain
+  if (a.ends_with("." + b) || b.ends_with("." + a)) return true;
+  std::vector<std::string> x = split(a, '.'), y = split(b, '.');
+  std::size_t common = 0;
+  while (common < x.size() && common < y.size() && x[x.size() - 1 - common] == y[y.size() - 1 - common]) ++common;
+  if (common < 2) return false;
+  // Under "co.uk" and the like everybody has names.
+  bool shared = x.back().size() == 2 && x[x.size() - 2].size() <= 3;
+  return common >= (shared ? 3U : 2U);
 }
 
 }  // namespace servin::transfer

@@ -24,6 +24,9 @@ std::optional<Reach> reach_of_host(std::string host);
 /// May a registry at `registry` send us to `target`?
 bool may_lead(Reach registry, Reach target);
 
+/// Do two hosts belong to one owner, as far as their names tell: registry-1.docker.io and auth.docker.io?
+bool same_site(const std::string& a, const std::string& b);
+
 /// Does NO_PROXY ("localhost,.example.com,10.0.0.0/8,host:5000,*") name the host?
 bool is_exempt(const std::string& host, const std::string& port, const std::string& no_proxy);
 

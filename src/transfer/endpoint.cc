@@ -9,6 +9,7 @@
 #include "base/base64.h"
 #include "base/strings.h"
 #include "base/time.h"
+#include "transfer/url.h"
 
 namespace servin::transfer {
 
@@ -48,10 +49,6 @@ std::string words_of(const std::string& body) {
   return "";
 }
 
-Error lies(const EndpointConfig& config, std::string_view what) {
-  return error(ErrorCode::data_loss, "registry {}: {}", config.host, what).with_id("E-REGISTRY-LIES");
-}
-
 }  // namespace
 
 bool is_passing(long status) { return status == 429 || status == 408 || status >= 500; }
@@ -71,6 +68,10 @@ Error status_error(const EndpointConfig& config, const HttpResponse& response, s
       return error(not_found, "registry {} has no {}{}", config.host, what, tail)
           .with_id("E-REGISTRY-NOT-FOUND")
           .with_hint("check the name and the tag; a private image needs servin login " + config.host);
+    case 407:  // a tunnel's is told by failure.cc
+      return error(permission_denied, "registry {}: the proxy wants a user and a password (407)", config.host)
+          .with_id("E-REGISTRY-PROXY")
+          .with_hint("HTTP_PROXY=http://USER:PASSWORD@HOST:PORT has them");
     case 429:
       return error(unavailable, "registry {} has had enough requests for now{}{}", config.host,
                    response.retry_after ? fmt::format(": try again in {} s", *response.retry_after) : "", tail)
@@ -101,11 +102,14 @@ HttpResponse Endpoint::ping(Session& session, const std::string& base) {
     request.url = check_target(request.url, response.header("location"), "a redirect");
     request.own_host = parts_of(request.url).host == parts_of(base).host;
     response = session.perform(request);
+    response.elsewhere = parts_of(request.url).origin() != parts_of(base).origin();
   }
   return response;
 }
 
 void Endpoint::remember(const HttpResponse& response) {
+  // Only the registry says who may have its credentials, and nobody to whom it leads.
+  if (response.status != 401 || response.elsewhere) return;
   for (const Challenge& challenge : parse_challenges(response.header("www-authenticate"))) {
     auto value = [&](const char* key) {
       auto found = challenge.values.find(key);
@@ -146,7 +150,7 @@ void Endpoint::find_scheme(Session& session) {
     response = ping(session, base);
     base_ = base;
   }
-  if (response.status == 401) remember(response);
+  remember(response);
 }
 
 std::string Endpoint::check_target(const std::string& from, const std::string& location, std::string_view what) const {
@@ -174,6 +178,7 @@ HttpResponse Endpoint::follow(Session& session, HttpRequest request) {
   std::string origin = parts_of(base_).origin();
   for (int hop = 0; hop <= max_redirects; ++hop) {
     HttpResponse response = session.perform(request);
+    response.elsewhere = parts_of(request.url).origin() != origin;
     if (!is_redirect(response.status)) return response;
     std::string target = check_target(request.url, response.header("location"), "a redirect");
     if (parts_of(target).origin() != origin)
@@ -191,7 +196,20 @@ HttpResponse Endpoint::follow(Session& session, HttpRequest request) {
       .with_hint("the registry leads in circles");
 }
 
+/// A password goes to the registry's own domain, or where the person has said so.
+void Endpoint::check_token_server() const {
+  if (config_.user.empty() && config_.identity_token.empty()) return;
+  UrlParts realm = parts_of(realm_);
+  if (same_site(realm.host, parts_of(base_).host)) return;
+  if (is_exempt(realm.host, realm.port, config_.token_servers)) return;
+  throw error(ErrorCode::permission_denied, "registry {} wants the credentials sent to {}", config_.host,
+              printable(realm.host))
+      .with_id("E-REGISTRY-TOKEN-SERVER")
+      .with_hint("if that is its token server: SERVIN_TOKEN_SERVERS=" + printable(realm.host));
+}
+
 HttpRequest Endpoint::token_request(const std::string& scope, bool offline) const {
+  check_token_server();
   HttpRequest request;
   request.own_host = parts_of(realm_).host == parts_of(base_).host;
   if (!config_.identity_token.empty()) {
@@ -280,7 +298,7 @@ HttpResponse Endpoint::exchange(Session& session, HttpRequest request, const std
     std::string secret = elsewhere ? "" : authorization(session, scopes, again);
     if (!secret.empty()) request.headers.push_back("Authorization: " + secret);
     HttpResponse response = follow(session, request);
-    if (response.status != 401 || again || elsewhere) return response;
+    if (response.status != 401 || again || response.elsewhere) return response;
     std::unique_lock lock(mutex_);
     remember(response);
     bool hopeless = scheme_.empty() || (scheme_ == "basic" && config_.user.empty()) || !config_.registry_token.empty();
@@ -304,7 +322,8 @@ HttpResponse Endpoint::exchange_patiently(Session& session, const HttpRequest& r
         return base_.empty();
       }();
       if (failure.is_final() || never_met) throw;
-      pause(number, std::nullopt, failure);
+      // Who stalls has had half a minute each time.
+      pause(failure.code() == ErrorCode::timeout ? number + 2 : number, std::nullopt, failure);
     }
   }
 }

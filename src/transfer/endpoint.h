@@ -42,6 +42,7 @@ class Endpoint {
   void remember(const HttpResponse& response);
   std::string authorization(Session& session, const std::vector<std::string>& scopes, bool anew);
   Token fetch_token(Session& session, const std::string& scope, bool offline, std::string* refresh);
+  void check_token_server() const;
   HttpRequest token_request(const std::string& scope, bool offline) const;
   HttpResponse follow(Session& session, HttpRequest request);
   std::string check_target(const std::string& from, const std::string& location, std::string_view what) const;

@@ -10,6 +10,8 @@
 #include <curl/curl.h>
 
 #include "base/strings.h"
+#include "transfer/failure.h"
+#include "transfer/url.h"
 
 namespace servin::transfer {
 
@@ -36,6 +38,7 @@ struct Session::Curl {
   curl_slist* list = nullptr;
   std::array<char, CURL_ERROR_SIZE> text{};
 
+  const EndpointConfig* config = nullptr;
   Standing* standing = nullptr;
   const HttpRequest* request = nullptr;
   HttpResponse response;
@@ -43,8 +46,9 @@ struct Session::Curl {
   std::size_t header_bytes = 0;
   std::uint64_t sent = 0;
   bool headers_seen = false;
-  bool through_proxy = false;
-  std::string refused;  // why an address was not connected to
+  bool certificate_wanted = false;  // of ours, in the handshake
+  std::string proxy;                // HOST:PORT of the one between, or empty
+  std::string refused;              // why an address was not connected to
 
   ~Curl() {
     curl_slist_free_all(list);
@@ -55,9 +59,18 @@ struct Session::Curl {
   void set(CURLoption option, T value) {
     curl_easy_setopt(handle, option, value);
   }
-  void blob(CURLoption option, const std::string& bytes) {
-    curl_blob data{const_cast<char*>(bytes.data()), bytes.size(), CURL_BLOB_COPY};
-    curl_easy_setopt(handle, option, &data);
+
+  Breakdown breakdown(CURLcode code, const UrlParts& url) const {
+    Breakdown what;
+    what.code = code;
+    what.text = text[0] != '\0' ? text.data() : curl_easy_strerror(code);
+    if (!what.text.starts_with("SSL")) what.text = lower(what.text.substr(0, 1)) + what.text.substr(1);
+    what.host = url.host + (url.port == "443" ? "" : ":" + url.port);
+    what.proxy = proxy;
+    what.certificate_wanted = certificate_wanted && !headers_seen;
+    curl_easy_getinfo(handle, CURLINFO_HTTP_CONNECTCODE, &what.proxy_status);
+    curl_easy_getinfo(handle, CURLINFO_SSL_VERIFYRESULT, &what.certificate);
+    return what;
   }
 
   // What libcurl calls. No exception may pass through it.
@@ -96,6 +109,14 @@ struct Session::Curl {
   static int on_progress(void* self, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
     return static_cast<Curl*>(self)->standing->stop ? 1 : 0;
   }
+  /// The only way to hear of it: with TLS 1.3 who has no certificate is sent away after the handshake, and the reason
+  /// may be lost with the connection.
+  static int on_words(CURL*, curl_infotype type, char* data, std::size_t n, void* self) {
+    constexpr std::string_view request = "TLS handshake, Request CERT";
+    if (type == CURLINFO_TEXT && std::string_view(data, n).find(request) != std::string_view::npos)
+      static_cast<Curl*>(self)->certificate_wanted = true;
+    return 0;
+  }
   static curl_socket_t on_socket(void* self, curlsocktype, curl_sockaddr* address) {
     return static_cast<Curl*>(self)->open_socket(*address);
   }
@@ -103,8 +124,7 @@ struct Session::Curl {
   bool header(std::string_view line) {
     header_bytes += line.size();
     if (header_bytes > max_headers)
-      throw error(ErrorCode::data_loss, "the registry's answer has more than {} bytes of headers", max_headers)
-          .with_id("E-REGISTRY-LIES");
+      throw lies(*config, fmt::format("its answer has more than {} bytes of headers", max_headers));
     line = trim(line);
     if (line.starts_with("HTTP/")) {  // 100 Continue comes before the real one
       response = {};
@@ -126,8 +146,7 @@ struct Session::Curl {
     if (good && request->sink) return request->sink(bytes);
     if (response.text.size() + bytes.size() > request->text_limit) {
       if (!good) return true;  // the words of an error: the beginning is enough
-      throw error(ErrorCode::data_loss, "the registry's answer is larger than {} bytes", request->text_limit)
-          .with_id("E-REGISTRY-LIES");
+      throw lies(*config, fmt::format("its answer is larger than {} bytes", request->text_limit));
     }
     response.text.append(bytes);
     return true;
@@ -150,7 +169,7 @@ struct Session::Curl {
 
   curl_socket_t open_socket(curl_sockaddr& address) {
     // The proxy is the administrator's choice; whom it connects to for us is its own affair.
-    if (!through_proxy) {
+    if (proxy.empty()) {
       Reach reach = reach_of(address.addr);
       int known = standing->reach;
       if (known < 0 && request->own_host) {
@@ -173,6 +192,7 @@ struct Session::Curl {
 Session::Session(const EndpointConfig& config, Standing& standing)
     : curl_(std::make_unique<Curl>()), config_(config), standing_(standing) {
   if (curl_->handle == nullptr) throw Error(ErrorCode::resource_exhausted, "no memory for a connection");
+  curl_->config = &config;
   curl_->standing = &standing;
 }
 
@@ -206,12 +226,31 @@ void set_limits(CURL* h, const EndpointConfig& config, bool bulk) {
 }
 
 /// Names a proxy or says that there is none: libcurl's own look into the environment is never wanted.
-bool set_proxy(CURL* h, const EndpointConfig& config, const UrlParts& url) {
+std::string set_proxy(CURL* h, const EndpointConfig& config, const UrlParts& url) {
   std::string proxy = url.scheme == "https" ? config.https_proxy : config.http_proxy;
   if (reach_of_host(url.host) == Reach::this_machine || is_exempt(url.host, url.port, config.no_proxy)) proxy.clear();
   curl_easy_setopt(h, CURLOPT_PROXY, proxy.c_str());
   curl_easy_setopt(h, CURLOPT_NOPROXY, "");
-  return !proxy.empty();
+  // What the proxy says of the tunnel is not the registry's word; and what we tell the registry is not for the proxy.
+  curl_easy_setopt(h, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+  curl_easy_setopt(h, CURLOPT_HEADEROPT, static_cast<long>(CURLHEADER_SEPARATE));
+  return proxy.empty() ? "" : proxy_name(config, proxy);
+}
+
+/// Whom to trust, and who we are.
+void set_tls(CURL* h, const EndpointConfig& config, bool own_host) {
+  auto blob = [h](CURLoption option, const std::string& bytes) {
+    curl_blob data{const_cast<char*>(bytes.data()), bytes.size(), CURL_BLOB_COPY};
+    curl_easy_setopt(h, option, &data);
+  };
+  curl_easy_setopt(h, CURLOPT_SSL_VERIFYPEER, config.insecure ? 0L : 1L);
+  curl_easy_setopt(h, CURLOPT_SSL_VERIFYHOST, config.insecure ? 0L : 2L);
+  curl_easy_setopt(h, CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
+  if (!config.ca.empty()) blob(CURLOPT_CAINFO_BLOB, config.ca);
+  if (!own_host || config.cert.empty()) return;
+  blob(CURLOPT_SSLCERT_BLOB, config.cert);
+  blob(CURLOPT_SSLKEY_BLOB, config.key);
+  curl_easy_setopt(h, CURLOPT_KEYPASSWD, "");  // never asked for: OpenSSL would read it from the terminal
 }
 
 void set_method(CURL* h, const HttpRequest& request) {
@@ -233,51 +272,6 @@ void set_method(CURL* h, const HttpRequest& request) {
     curl_easy_setopt(h, CURLOPT_CUSTOMREQUEST, request.method.c_str());
 }
 
-Error network_error(CURLcode code, const std::string& host, const std::string& text) {
-  using enum ErrorCode;
-  switch (code) {
-    case CURLE_COULDNT_RESOLVE_HOST:
-      return error(unavailable, "registry {}: no such host", host)
-          .with_id("E-REGISTRY-UNREACHABLE")
-          .with_hint("check the name, and this machine's connection and DNS");
-    case CURLE_COULDNT_RESOLVE_PROXY:
-      return error(unavailable, "registry {}: the proxy's name is not known", host)
-          .with_id("E-REGISTRY-UNREACHABLE")
-          .with_hint("look at HTTPS_PROXY and HTTP_PROXY");
-    case CURLE_PEER_FAILED_VERIFICATION:
-    case CURLE_SSL_ISSUER_ERROR:
-      return error(permission_denied, "registry {}: its certificate is not trusted: {}", host, text)
-          .with_id("E-REGISTRY-TLS")
-          .with_hint(fmt::format("put its CA's certificate at /etc/containers/certs.d/{}/ca.crt", host));
-    case CURLE_SSL_CONNECT_ERROR:
-    case CURLE_SSL_CERTPROBLEM:
-      return error(unavailable, "registry {}: no TLS connection: {}", host, text)
-          .with_id("E-REGISTRY-TLS")
-          .with_hint("a registry without TLS needs --tls-verify=false, or \"insecure = true\" in registries.conf");
-    case CURLE_OPERATION_TIMEDOUT:
-      return error(timeout, "registry {}: nothing comes any more: {}", host, text)
-          .with_id("E-REGISTRY-STALLED")
-          .with_hint("try again: what has arrived is kept");
-    case CURLE_OUT_OF_MEMORY:  // a header line beyond libcurl's own limit
-#if LIBCURL_VERSION_NUM >= 0x080600
-    case CURLE_TOO_LARGE:
-#endif
-      return error(data_loss, "registry {}: a header of its answer is too long", host).with_id("E-REGISTRY-LIES");
-    case CURLE_UNSUPPORTED_PROTOCOL:
-    case CURLE_WEIRD_SERVER_REPLY:
-      return error(data_loss, "registry {}: the answer is no HTTP", host).with_id("E-REGISTRY-LIES");
-    default:
-      return error(unavailable, "registry {}: {}", host, text)
-          .with_id("E-REGISTRY-UNREACHABLE")
-          .with_hint("check that it runs and can be reached");
-  }
-}
-
-bool is_final(CURLcode code) {
-  return code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_ISSUER_ERROR || code == CURLE_SSL_CERTPROBLEM ||
-         code == CURLE_OUT_OF_MEMORY || code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_WEIRD_SERVER_REPLY;
-}
-
 }  // namespace
 
 HttpResponse Session::perform(const HttpRequest& request) {
@@ -292,11 +286,12 @@ HttpResponse Session::perform(const HttpRequest& request) {
   c.header_bytes = 0;
   c.sent = 0;
   c.headers_seen = false;
+  c.certificate_wanted = false;
   c.refused.clear();
   c.text[0] = '\0';
   UrlParts url = parts_of(request.url);
   set_limits(h, config_, request.bulk);
-  c.through_proxy = set_proxy(h, config_, url);
+  c.proxy = set_proxy(h, config_, url);
   set_method(h, request);
   set_callbacks(h, &c, Curl::on_header, Curl::on_body, Curl::on_read);
   c.set(CURLOPT_SEEKFUNCTION, &Curl::on_seek);
@@ -306,19 +301,15 @@ HttpResponse Session::perform(const HttpRequest& request) {
   c.set(CURLOPT_XFERINFOFUNCTION, &Curl::on_progress);
   c.set(CURLOPT_XFERINFODATA, static_cast<void*>(&c));
   c.set(CURLOPT_NOPROGRESS, 0L);
+  c.set(CURLOPT_DEBUGFUNCTION, &Curl::on_words);
+  c.set(CURLOPT_DEBUGDATA, static_cast<void*>(&c));
+  c.set(CURLOPT_VERBOSE, 1L);  // into on_words(), nowhere else
   c.set(CURLOPT_ERRORBUFFER, c.text.data());
   c.set(CURLOPT_URL, request.url.c_str());
   for (const std::string& header : request.headers) c.list = curl_slist_append(c.list, header.c_str());
   c.list = curl_slist_append(c.list, "Expect:");
   c.set(CURLOPT_HTTPHEADER, c.list);
-  c.set(CURLOPT_SSL_VERIFYPEER, config_.insecure ? 0L : 1L);
-  c.set(CURLOPT_SSL_VERIFYHOST, config_.insecure ? 0L : 2L);
-  c.set(CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
-  if (!config_.ca.empty()) c.blob(CURLOPT_CAINFO_BLOB, config_.ca);
-  if (request.own_host && !config_.cert.empty()) {
-    c.blob(CURLOPT_SSLCERT_BLOB, config_.cert);
-    c.blob(CURLOPT_SSLKEY_BLOB, config_.key);
-  }
+  set_tls(h, config_, request.own_host);
   CURLcode code = curl_easy_perform(h);
   if (standing_.stop) throw Error(ErrorCode::cancelled, "stopped");
   if (c.failure) std::rethrow_exception(c.failure);
@@ -326,67 +317,12 @@ HttpResponse Session::perform(const HttpRequest& request) {
     throw error(ErrorCode::permission_denied, "registry {} leads to {} ({})", config_.host, url.host, c.refused)
         .with_id("E-REGISTRY-REDIRECT")
         .with_hint("a registry may not send anybody into networks that it is not in itself");
-  if (code != CURLE_OK) {
-    std::string text(c.text.data());
-    if (text.empty()) text = curl_easy_strerror(code);
-    bool no_tls = code == CURLE_SSL_CONNECT_ERROR;
-    throw NetworkFailure(network_error(code, url.host + (url.port == "443" ? "" : ":" + url.port),
-                                       lower(text.substr(0, 1)) + text.substr(1)),
-                         is_final(code), no_tls);
-  }
+  if (code != CURLE_OK) throw failure_of(config_, c.breakdown(code, url));
   curl_off_t wait = 0;
   if (curl_easy_getinfo(h, CURLINFO_RETRY_AFTER, &wait) == CURLE_OK && wait > 0)
     c.response.retry_after = static_cast<std::uint64_t>(wait);
   curl_easy_getinfo(h, CURLINFO_RESPONSE_CODE, &c.response.status);
   return std::move(c.response);
-}
-
-namespace {
-
-struct Url {
-  CURLU* handle = curl_url();
-  Url() = default;
-  Url(const Url&) = delete;
-  Url& operator=(const Url&) = delete;
-  ~Url() { curl_url_cleanup(handle); }
-  std::string get(CURLUPart part, unsigned flags = 0) const {
-    char* text = nullptr;
-    if (curl_url_get(handle, part, &text, flags) != CURLUE_OK) return "";
-    std::string out(text);
-    curl_free(text);
-    return out;
-  }
-};
-
-}  // namespace
-
-std::optional<std::string> resolve_url(const std::string& base, const std::string& location) {
-  Url url;
-  if (curl_url_set(url.handle, CURLUPART_URL, base.c_str(), 0) != CURLUE_OK) return std::nullopt;
-  if (curl_url_set(url.handle, CURLUPART_URL, location.c_str(), 0) != CURLUE_OK) return std::nullopt;
-  std::string scheme = url.get(CURLUPART_SCHEME);
-  if (scheme != "http" && scheme != "https") return std::nullopt;
-  if (!url.get(CURLUPART_USER).empty() || !url.get(CURLUPART_PASSWORD).empty()) return std::nullopt;
-  return url.get(CURLUPART_URL);
-}
-
-UrlParts parts_of(const std::string& text) {
-  Url url;
-  curl_url_set(url.handle, CURLUPART_URL, text.c_str(), 0);
-  return {url.get(CURLUPART_SCHEME), lower(url.get(CURLUPART_HOST)), url.get(CURLUPART_PORT, CURLU_DEFAULT_PORT),
-          url.get(CURLUPART_PATH)};
-}
-
-std::string url_escape(std::string_view text) {
-  std::string out;
-  for (unsigned char c : text) {
-    if (std::isalnum(c) != 0 || c == '-' || c == '.' || c == '_' || c == '~') {
-      out += static_cast<char>(c);
-    } else {
-      out += fmt::format("%{:02X}", c);
-    }
-  }
-  return out;
 }
 
 }  // namespace servin::transfer

@@ -28,6 +28,7 @@ struct EndpointConfig {
   std::string identity_token;  // an OAuth refresh token instead of a password
   std::string registry_token;  // a bearer token, as it is
   std::string http_proxy, https_proxy, no_proxy;
+  std::string token_servers;  // of other domains, which the person wants to have the credentials too; as no_proxy
   std::uint32_t stall_seconds = 30;  // slower than 1 KiB/s for so long: it hangs
   std::uint32_t tries = 5;
 };
@@ -37,6 +38,7 @@ struct HttpResponse {
   std::map<std::string, std::string> headers;  // names in lower case; the last of several
   std::string text;                            // the body, when it did not go to the sink
   std::optional<std::uint64_t> retry_after;    // seconds
+  bool elsewhere = false;                      // it is another's, whom the registry leads to
   const std::string& header(const std::string& name) const;
 };
 
@@ -70,6 +72,9 @@ class NetworkFailure : public Error {
   bool no_tls_;
 };
 
+/// The registry sends what cannot be.
+Error lies(const EndpointConfig& config, std::string_view what);
+
 /// What all sessions of one endpoint know of each other.
 struct Standing {
   std::atomic<int> reach = -1;  // of the registry, once it is known
@@ -93,14 +98,5 @@ class Session {
   const EndpointConfig& config_;
   Standing& standing_;
 };
-
-struct UrlParts {
-  std::string scheme, host, port, path;
-  std::string origin() const { return scheme + "://" + host + ":" + port; }
-};
-/// `location` as seen from `base`; nothing when it is no http or https address, or has a user in it.
-std::optional<std::string> resolve_url(const std::string& base, const std::string& location);
-UrlParts parts_of(const std::string& url);
-std::string url_escape(std::string_view text);
 
 }  // namespace servin::transfer

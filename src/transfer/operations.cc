@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/strings.h"
+#include "transfer/url.h"
 
 namespace servin::transfer {
 
@@ -23,11 +24,7 @@ std::uint64_t number_of(const Work& work, const char* key) { return work.request
 std::string pull_scope(const std::string& repository) { return "repository:" + repository + ":pull"; }
 std::string push_scope(const std::string& repository) { return "repository:" + repository + ":pull,push"; }
 
-Error lies(const Work& work, std::string_view what) {
-  return error(ErrorCode::data_loss, "registry {}: {}", work.endpoint.config().host, what)
-      .with_id("E-REGISTRY-LIES")
-      .with_hint("nothing of it was kept; tell the registry's administrator");
-}
+Error lies(const Work& work, std::string_view what) { return lies(work.endpoint.config(), what); }
 
 /// "application/json; charset=utf-8" without what follows the semicolon.
 std::string media_type(const HttpResponse& response) {

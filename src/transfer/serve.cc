@@ -38,6 +38,7 @@ EndpointConfig endpoint_config(const Json& json) {
   c.http_proxy = text("http_proxy");
   c.https_proxy = text("https_proxy");
   c.no_proxy = text("no_proxy");
+  c.token_servers = text("token_servers");
   c.stall_seconds = json.value("stall_seconds", c.stall_seconds);
   c.tries = json.value("tries", c.tries);
   return c;

@@ -7,6 +7,7 @@
 #include "transfer/address.h"
 #include "transfer/challenge.h"
 #include "transfer/http.h"
+#include "transfer/url.h"
 
 namespace servin::transfer {
 namespace {
@@ -53,6 +54,24 @@ TEST(Address, WhoMayLeadWhere) {
   EXPECT_FALSE(may_lead(Reach::private_net, Reach::this_machine));
   EXPECT_TRUE(may_lead(Reach::this_machine, Reach::private_net));
   EXPECT_FALSE(may_lead(Reach::this_machine, Reach::link));
+}
+
+TEST(Address, OneSite) {
+  for (auto [a, b] : {std::pair("registry-1.docker.io", "auth.docker.io"),
+                      {"registry.gitlab.com", "gitlab.com"},
+                      {"us.icr.io", "icr.io"},
+                      {"r.example", "R.example"},
+                      {"127.0.0.1", "127.0.0.1"},
+                      {"a.shop.co.uk", "b.shop.co.uk"}})
+    EXPECT_TRUE(same_site(a, b)) << a << " " << b;
+  for (auto [a, b] : {std::pair("r.example", "evil.example"),
+                      {"docker.io", "notdocker.io"},
+                      {"a.co.uk", "b.co.uk"},
+                      {"10.0.0.1", "10.0.0.2"},
+                      {"1.2.3.4", "5.6.3.4"},
+                      {"[::1]", "[::2]"},
+                      {"host", "other"}})
+    EXPECT_FALSE(same_site(a, b)) << a << " " << b;
 }
 
 TEST(Address, NoProxy) {

@@ -19,7 +19,7 @@ import pytest
 from support.engine import PROGRAM, Result
 from support.fusefs import broken_folder
 from support.imagebuilder import Dir, File, Image, Symlink, busybox, docker_archive, layer
-from support.registry import FakeRegistry, TestImage, children, make_ca
+from support.registry import OCI, FakeRegistry, TestImage, children, make_ca
 
 PROVOKE = {}
 
@@ -148,6 +148,21 @@ at_registry("E-REGISTRY-NOT-FOUND", "x:1", for_manifests(404))
 at_registry("E-REGISTRY-LIMIT", "3600", for_manifests(429, headers=[("Retry-After", "3600")]))
 at_registry("E-REGISTRY-FAILED", "500", for_manifests(500))
 at_registry("E-REGISTRY-SCHEMA1", "x:1", for_manifests(200, b"{}", "application/vnd.docker.distribution.manifest.v1+prettyjws"))
+
+
+@provokes("E-REGISTRY-PROXY")
+def registry_proxy(e):
+    return e.run("pull", "registry.example/x", env={"HTTPS_PROXY": "http://127.0.0.1:9"}), "127.0.0.1:9"
+
+
+@provokes("E-REGISTRY-TOKEN-SERVER")
+def registry_token_server(e):
+    registry = FakeRegistry(tokens=True)
+    try:
+        registry.realm = f"http://localhost:{registry.port}/token"
+        return e.run("pull", "--creds", "me:secret", f"{registry.host}/x:1"), "localhost"
+    finally:
+        registry.close()
 
 
 @provokes("E-TRANSFER-LOST")

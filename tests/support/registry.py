@@ -20,6 +20,7 @@ import tempfile
 import threading
 import time
 import urllib.parse
+import warnings
 
 from support.imagebuilder import File, layer
 
@@ -63,8 +64,9 @@ def free_port():
         return s.getsockname()[1]
 
 
-def make_ca(folder, name="127.0.0.1"):
-    """A CA, and a certificate of the server and of a client signed by it. Paths by name."""
+def make_ca(folder, name="127.0.0.1", dates=("-days", "30")):
+    """A CA, and a certificate of the server (for the address or host `name`, or a list as in subjectAltName) and of a client signed by it. Paths by name. `dates`: of the
+    server's, as `openssl x509` takes them."""
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
 
@@ -73,20 +75,21 @@ def make_ca(folder, name="127.0.0.1"):
 
     openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", "ca.key",
             "-out", "ca.pem", "-subj", "/CN=test ca", "-days", "30")
-    for who, alt in (("server", f"IP:{name},DNS:localhost"), ("client", "DNS:client")):
+    own = name if re.match("IP:|DNS:", name) else f"IP:{name},DNS:localhost" if re.fullmatch(r"[\d.]+", name) else f"DNS:{name}"
+    for who, alt, valid in (("server", own, dates), ("client", "DNS:client", ("-days", "30"))):
         (folder / f"{who}.ext").write_text(f"subjectAltName={alt}\n")
         openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", f"{who}.key",
                 "-out", f"{who}.csr", "-subj", f"/CN={who}")
         openssl("x509", "-req", "-in", f"{who}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-out", f"{who}.pem",
-                "-days", "30", "-extfile", f"{who}.ext")
+                *valid, "-extfile", f"{who}.ext")
     return {file.stem + file.suffix: str(file) for file in folder.iterdir()}
 
 
 class Registry:
-    """docker-registry of Debian with a storage of its own. `files`: make_ca()'s, for TLS; `user`: USER with PASSWORD must
-    log in."""
+    """docker-registry of Debian with a storage of its own. `files`: make_ca()'s, for TLS; `clients`: the CA whose certificates its
+    clients must have; `user`: USER with PASSWORD must log in."""
 
-    def __init__(self, folder, files=None, user=False):
+    def __init__(self, folder, files=None, user=False, clients=None):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
@@ -96,6 +99,8 @@ class Registry:
                  "http:", f"  addr: {self.host}"]
         if files:
             lines += ["  tls:", f"    certificate: {files['server.pem']}", f"    key: {files['server.key']}"]
+            if clients:
+                lines += [f"    clientcas: [{clients}]"]
         if user:
             (self.folder / "htpasswd").write_text(HTPASSWD)
             lines += ["auth:", "  htpasswd:", "    realm: test", f"    path: {self.folder}/htpasswd"]
@@ -247,12 +252,13 @@ class FakeRegistry:
     """A registry in this process. `images`: put(); `hook(request)` sees each request first and may answer it itself
     (True: it did). Everything that was asked is in `requests`."""
 
-    def __init__(self, tls=None, users=None, tokens=False, address="127.0.0.1"):
+    def __init__(self, tls=None, users=None, tokens=False, address="127.0.0.1", port=0):
         self.blobs, self.manifests, self.requests = {}, {}, []
         self.users, self.tokens = users, tokens
         self.hook = lambda request: False
         self._issued = set()
         self.refresh = None
+        self.realm = None  # of the token server; None: this one
         self._lock = threading.Lock()
         registry = self
 
@@ -261,21 +267,28 @@ class FakeRegistry:
 
         class Server(http.server.ThreadingHTTPServer):
             daemon_threads = True
+            address_family = socket.AF_INET6 if ":" in address else socket.AF_INET
 
             def handle_error(self, request, client_address):
                 pass  # a client that goes away is no news
 
-        self._server = Server((address, 0), Handler)
+        self._server = Server((address, port), Handler)
         if tls:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(tls["server.pem"], tls["server.key"])
+            if tls.get("newest"):  # the newest TLS that it speaks
+                context.set_ciphers("DEFAULT@SECLEVEL=0")
+                with warnings.catch_warnings():  # old ones are deprecated: that is what the test is about
+                    warnings.simplefilter("ignore")
+                    context.minimum_version = ssl.TLSVersion.TLSv1
+                    context.maximum_version = tls["newest"]
             if tls.get("ask client"):
                 context.load_verify_locations(tls["ca.pem"])
                 context.verify_mode = ssl.CERT_REQUIRED
             self._server.socket = context.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
         self.scheme = "https" if tls else "http"
         self.port = self._server.server_address[1]
-        self.host = f"{address}:{self.port}"
+        self.host = f"[{address}]:{self.port}" if ":" in address else f"{address}:{self.port}"
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         self._thread.start()
 
@@ -306,6 +319,10 @@ class FakeRegistry:
     def note(self, method, path, headers):
         with self._lock:
             self.requests.append((method, path, headers))
+
+    def issue_for(self, registry):
+        """Is the token server of another registry from now on: same users, its tokens are good there."""
+        self.users, self._issued = registry.users, registry._issued
 
     def issue(self):
         token = f"token-{len(self._issued)}"
@@ -362,7 +379,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.token()
             return
         if not registry.allowed(self.headers.get("Authorization", "")):
-            realm = f'{registry.scheme}://{registry.host}/token'
+            realm = registry.realm or f'{registry.scheme}://{registry.host}/token'
             scheme = f'Bearer realm="{realm}",service="test-registry",scope="x"' if registry.tokens else 'Basic realm="test"'
             self.error(401, "UNAUTHORIZED", [("WWW-Authenticate", scheme)])
             return

@@ -48,11 +48,10 @@ class Connection {
     r.password = c.password;
     r.identity_token = c.identity_token;
     r.registry_token = c.registry_token;
-    // The upper-case HTTP_PROXY is not read by anybody: a CGI request could set it.
-    r.http_proxy = variable("http_proxy", nullptr);
-    if (r.http_proxy.empty()) r.http_proxy = variable("HTTP_PROXY", nullptr);
+    r.http_proxy = variable("http_proxy", "HTTP_PROXY");
     r.https_proxy = variable("https_proxy", "HTTPS_PROXY");
     r.no_proxy = variable("no_proxy", "NO_PROXY");
+    r.token_servers = variable("SERVIN_TOKEN_SERVERS", nullptr);
     return {client_.add(r), place.host, place.repository, place.mirror};
   }
 

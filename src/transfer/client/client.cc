@@ -141,7 +141,8 @@ std::uint64_t Client::add(const Registry& r) {
                {"registry_token", r.registry_token},
                {"http_proxy", r.http_proxy},
                {"https_proxy", r.https_proxy},
-               {"no_proxy", r.no_proxy}};
+               {"no_proxy", r.no_proxy},
+               {"token_servers", r.token_servers}};
   add_number(json, "stall_seconds", "SERVIN_TRANSFER_STALL", 3600);
   add_number(json, "tries", "SERVIN_TRANSFER_TRIES", 20);
   send_with_fds(socket_, json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n", nullptr, 0);

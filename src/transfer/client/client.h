@@ -24,6 +24,7 @@ struct Registry {
   std::string ca, cert, key;  // PEM
   std::string user, password, identity_token, registry_token;
   std::string http_proxy, https_proxy, no_proxy;
+  std::string token_servers;  // hosts that may have the credentials besides the registry's own domain
 };
 
 /// What came back. Only one of progress, finished is meant.
