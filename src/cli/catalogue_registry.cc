@@ -52,6 +52,12 @@ constexpr auto entries = std::to_array<CatalogueEntry>({
     {"E-REGISTRY-SCHEMA1", "the image is in a format that is too old",
      "The registry has it as docker's schema 1 only, which was given up in 2016 and carries no digests to check.",
      "Push it again with a newer tool.", "docker pull IMAGE && docker push IMAGE"},
+    {"E-IMAGE-NAME-SHORT", "a short name that several registries may have",
+     "unqualified-search-registries lists several, and either short-name-mode is \"enforcing\" or --creds were given, "
+     "which "
+     "are for one of them only.",
+     "Write the full name, or an alias into registries.conf: [aliases] \"NAME\" = \"REGISTRY/NAME\".",
+     "servin pull REGISTRY/NAME"},
     {"E-REGISTRY-BLOCKED", "the registry is blocked on this machine",
      "\"blocked = true\" stands in registries.conf for it.", "Ask the administrator, or use another registry.",
      "grep -r -B3 blocked /etc/containers"},

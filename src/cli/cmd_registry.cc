@@ -266,10 +266,10 @@ constexpr auto search_examples = std::to_array<Example>({
 
 constexpr std::string_view pull_text =
     "Gets images from their registry: whole or not at all; what a broken connection has left is used by the next pull. "
-    "Short "
-    "names mean docker.io/library; aliases, mirrors and registries without TLS stand in "
-    "/etc/containers/registries.conf, "
-    "CAs in /etc/containers/certs.d or /etc/docker/certs.d. HTTPS_PROXY and NO_PROXY are honoured.";
+    "Short names mean docker.io/library, unless unqualified-search-registries lists others: these are asked in their "
+    "order until one has the image. That list, aliases, mirrors and registries without TLS stand in "
+    "/etc/containers/registries.conf, CAs in /etc/containers/certs.d or /etc/docker/certs.d. HTTPS_PROXY, HTTP_PROXY "
+    "and NO_PROXY are honoured.";
 constexpr std::string_view push_text =
     "Uploads what the registry does not have. Layers that are stored uncompressed are sent as gzip.";
 constexpr std::string_view login_text =

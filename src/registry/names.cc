@@ -16,6 +16,13 @@ namespace {
 constexpr const char* main_file = "/etc/containers/registries.conf";
 constexpr const char* folder = "/etc/containers/registries.conf.d";
 
+/// Is the first word of a name a host, as docker reads it?
+bool has_registry(const std::string& text) {
+  std::size_t slash = text.find('/');
+  std::string_view first = std::string_view(text).substr(0, slash);
+  return slash != std::string::npos && (first.find_first_of(".:") != std::string::npos || first == "localhost");
+}
+
 std::string text_of(const TomlTable& table, const std::string& key) {
   auto found = table.strings.find(key);
   return found == table.strings.end() ? "" : found->second;
@@ -93,6 +100,42 @@ Place own_place(const oci::Reference& reference, const RegistryRule* rule) {
   return place_at(rule->location, name.substr(covers(rule->prefix, name)), rule->insecure, false);
 }
 
+Error bad_setting(const std::string& path, const std::string& key, const std::string& value) {
+  return error(ErrorCode::invalid_argument, "{}: {}: \"{}\" cannot stand there", path, key, printable(value))
+      .with_id("E-REGISTRIES-CONF")
+      .with_hint("man containers-registries.conf describes it");
+}
+
+void read_short_names(const TomlTable& table, const std::string& path, NameRules& rules) {
+  constexpr const char* list_key = "unqualified-search-registries";
+  constexpr const char* mode_key = "short-name-mode";
+  if (auto list = table.lists.find(list_key); list != table.lists.end()) {
+    for (const std::string& host : list->second)
+      if (host.find('/') != std::string::npos || !has_registry(host + "/x")) throw bad_setting(path, list_key, host);
+    rules.search = list->second;
+  }
+  std::string mode = text_of(table, mode_key);
+  if (!mode.empty() && mode != "enforcing" && mode != "permissive" && mode != "disabled")
+    throw bad_setting(path, mode_key, mode);
+  if (!mode.empty()) rules.enforcing = mode == "enforcing";
+  if (auto names = table.tables.find("aliases"); names != table.tables.end()) {
+    for (const auto& [name, target] : names->second.strings) {
+      std::erase_if(rules.aliases, [&](const auto& other) { return other.first == name; });
+      if (!target.empty()) rules.aliases.emplace_back(name, target);  // "" takes an alias away
+    }
+  }
+}
+
+const std::string* alias_of(const std::string& text, const NameRules& rules) {
+  std::string_view name = std::string_view(text).substr(0, text.find('@'));
+  if (std::size_t colon = name.rfind(':');
+      colon != std::string_view::npos && name.find('/', colon) == std::string_view::npos)
+    name = name.substr(0, colon);
+  for (const auto& [alias, target] : rules.aliases)
+    if (alias == name) return &target;
+  return nullptr;
+}
+
 }  // namespace
 
 void NameRules::add_file(const std::string& text, const std::string& path) {
@@ -104,8 +147,7 @@ void NameRules::add_file(const std::string& text, const std::string& path) {
       rules.push_back(std::move(rule));
     }
   }
-  if (auto names = table.tables.find("aliases"); names != table.tables.end())
-    for (const auto& [name, target] : names->second.strings) aliases.emplace_back(name, target);
+  read_short_names(table, path, *this);
 }
 
 NameRules read_name_rules() {
@@ -123,18 +165,30 @@ NameRules read_name_rules() {
 
 oci::Reference full_name(const std::string& text, const NameRules& rules) {
   oci::Reference reference = oci::Reference::parse(text);
-  std::string_view name = std::string_view(text).substr(0, text.find('@'));
-  if (std::size_t colon = name.rfind(':');
-      colon != std::string_view::npos && name.find('/', colon) == std::string_view::npos)
-    name = name.substr(0, colon);
-  for (auto alias = rules.aliases.rbegin(); alias != rules.aliases.rend(); ++alias) {
-    if (alias->first != name || reference.registry != "docker.io") continue;
-    oci::Reference target = oci::Reference::parse(alias->second);
-    target.tag = reference.tag;
-    target.digest = reference.digest;
-    return target;
-  }
-  return reference;
+  const std::string* alias = has_registry(text) ? nullptr : alias_of(text, rules);
+  if (alias == nullptr) return reference;
+  oci::Reference target = oci::Reference::parse(*alias);
+  target.tag = reference.tag;
+  target.digest = reference.digest;
+  return target;
+}
+
+std::vector<oci::Reference> candidates(const std::string& text, const NameRules& rules) {
+  oci::Reference reference = full_name(text, rules);
+  bool clear = has_registry(text) || reference.registry == "localhost" || alias_of(text, rules) != nullptr;
+  if (clear || rules.search.empty()) return {reference};
+  std::vector<oci::Reference> list;
+  for (const std::string& host : rules.search) list.push_back(oci::Reference::parse(host + "/" + text));
+  if (list.size() > 1 && rules.enforcing) throw unclear(text, list, "short-name-mode is \"enforcing\"");
+  return list;
+}
+
+Error unclear(const std::string& text, const std::vector<oci::Reference>& list, std::string_view why) {
+  std::vector<std::string> names;
+  for (const oci::Reference& name : list) names.push_back(name.registry + "/" + name.repository);
+  return error(ErrorCode::invalid_argument, "\"{}\" may be any of {}, and {}", printable(text), join(names, ", "), why)
+      .with_id("E-IMAGE-NAME-SHORT")
+      .with_hint("write the full name, such as " + names[0]);
 }
 
 std::vector<Place> places_of(const oci::Reference& reference, const NameRules& rules) {

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/error.h"
 #include "oci/image.h"
 
 namespace servin::registry {
@@ -34,6 +35,8 @@ struct RegistryRule {
 struct NameRules {
   std::vector<RegistryRule> rules;
   std::vector<std::pair<std::string, std::string>> aliases;  // later ones win
+  std::vector<std::string> search;                           // where short names are looked for, in this order
+  bool enforcing = false;                                    // short-name-mode: never without asking, which we cannot
 
   /// Adds what one file says; files that are read later win.
   void add_file(const std::string& text, const std::string& path);
@@ -44,6 +47,11 @@ NameRules read_name_rules();
 
 /// The full name that people mean: aliases for short names, else docker's rule.
 oci::Reference full_name(const std::string& text, const NameRules& rules);
+/// What a name to pull may stand for, in the order of asking: one, unless it is short, has no alias, and
+/// unqualified-search-registries lists several. Throws when registries.conf forbids to try.
+std::vector<oci::Reference> candidates(const std::string& text, const NameRules& rules);
+/// The error for a short name that must not be tried at several places. `why`: "...".
+Error unclear(const std::string& text, const std::vector<oci::Reference>& list, std::string_view why);
 /// Where to get it: mirrors first, then the registry itself. Throws when it is blocked.
 std::vector<Place> places_of(const oci::Reference& reference, const NameRules& rules);
 /// Where to push it to, log in or search: never a mirror.

@@ -117,6 +117,43 @@ TEST(Names, Aliases) {
   EXPECT_EQ(full_name("r.example/tool", rules).str(), "r.example/tool:latest");
 }
 
+std::vector<std::string> meant(const std::string& name, const NameRules& rules) {
+  std::vector<std::string> list;
+  for (const Reference& reference : candidates(name, rules)) list.push_back(reference.str());
+  return list;
+}
+
+TEST(Names, ShortNamesAreLookedForInTheirOrder) {
+  using testing::ElementsAre;
+  NameRules rules = rules_of(
+      "unqualified-search-registries = [\"one.example\", \"docker.io\", \"localhost:5000\"]\n"
+      "[aliases]\n\"tool\" = \"quay.io/x/tool\"\n");
+  EXPECT_THAT(meant("app:1", rules),
+              ElementsAre("one.example/app:1", "docker.io/library/app:1", "localhost:5000/app:1"));
+  EXPECT_THAT(meant("team/app", rules), ElementsAre("one.example/team/app:latest", "docker.io/team/app:latest",
+                                                    "localhost:5000/team/app:latest"));
+  EXPECT_THAT(meant("tool:2", rules), ElementsAre("quay.io/x/tool:2"));
+  EXPECT_THAT(meant("r.example/app", rules), ElementsAre("r.example/app:latest"));
+  EXPECT_THAT(meant("docker.io/app", rules), ElementsAre("docker.io/library/app:latest"));
+  EXPECT_THAT(meant("base", rules), ElementsAre("localhost/servin/base:latest"));
+  EXPECT_THAT(meant("app", NameRules{}), ElementsAre("docker.io/library/app:latest"));
+}
+
+TEST(Names, LaterFilesOfShortNames) {
+  NameRules rules =
+      rules_of("unqualified-search-registries = [\"one.example\"]\n[aliases]\n\"tool\" = \"a.example/t\"\n");
+  rules.add_file("short-name-mode = \"enforcing\"\n[aliases]\n\"tool\" = \"\"\n", "later.conf");
+  EXPECT_THAT(meant("tool", rules), testing::ElementsAre("one.example/tool:latest"));  // one place: nothing to ask
+  rules.add_file("unqualified-search-registries = [\"one.example\", \"two.example\"]\n", "last.conf");
+  EXPECT_EQ(id_of([&] { candidates("tool", rules); }), "E-IMAGE-NAME-SHORT");
+  rules.add_file("short-name-mode = \"permissive\"\n", "last.conf");
+  EXPECT_EQ(candidates("tool", rules).size(), 2U);
+  for (const char* bad :
+       {"unqualified-search-registries = [\"one.example/x\"]", "unqualified-search-registries = [\"\"]",
+        "unqualified-search-registries = [\"noregistry\"]", "short-name-mode = \"sometimes\""})
+    EXPECT_EQ(id_of([&] { rules_of(bad); }), "E-REGISTRIES-CONF") << bad;
+}
+
 TEST(Base64, BothWays) {
   for (const char* text : {"", "a", "ab", "abc", "me:secret word"}) EXPECT_EQ(from_base64(base64(text)), text);
   EXPECT_EQ(base64("me:x"), "bWU6eA==");

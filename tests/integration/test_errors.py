@@ -165,6 +165,13 @@ def registry_token_server(e):
         registry.close()
 
 
+@provokes("E-IMAGE-NAME-SHORT")
+def image_name_short(e):
+    with open(e.registries_conf, "w", encoding="utf-8") as file:
+        file.write('unqualified-search-registries = ["one.example", "two.example"]\nshort-name-mode = "enforcing"\n')
+    return ["pull", "tool"], "one.example/tool, two.example/tool"
+
+
 @provokes("E-TRANSFER-LOST")
 def transfer_lost(e):
     registry = FakeRegistry()

@@ -2,6 +2,7 @@
 // pull, push, login, logout, search: this machine's files say where and as whom, servin-transfer talks, the image room
 // checks and stores.
 #include <cstdlib>
+#include <functional>
 
 #include "base/log.h"
 #include "base/strings.h"
@@ -57,7 +58,9 @@ class Connection {
 
  private:
   registry::Credentials credentials(const registry::Place& place) const {
-    if (access_.credentials.empty()) return registry::find_credentials(place.host, place.repository, access_.auth_file);
+    // --creds are the registry's: a mirror is somebody else.
+    if (access_.credentials.empty() || place.mirror)
+      return registry::find_credentials(place.host, place.repository, access_.auth_file);
     registry::Credentials c;
     c.user = access_.credentials;
     if (auto parts = split_once(access_.credentials, ':')) {
@@ -99,6 +102,22 @@ std::vector<std::string> tags_at(Connection& connection, const image::RegistryPl
   return tags;
 }
 
+/// `done` hears of each tag.
+void pull_tags(image::ImageStore& store, Connection& connection, const oci::Reference& reference,
+               const registry::NameRules& rules, const PullRequest& request, const ProgressSink& progress,
+               const std::function<void(const image::Pulled&)>& done) {
+  std::vector<image::RegistryPlace> places = reach_all(connection, reference, rules);
+  std::vector<std::string> tags = {reference.tag};
+  if (request.all_tags) tags = tags_at(connection, places.back());
+  image::PullOptions options;
+  options.platform = request.platform;
+  for (const std::string& tag : tags) {
+    oci::Reference one = reference;
+    one.tag = tag;
+    done(image::pull(store, connection.client(), places, one, options, forward(progress)));
+  }
+}
+
 std::string registry_of(const std::string& text) {
   std::string host = text.empty() ? "docker.io" : text;
   for (std::string_view scheme : {"https://", "http://"})
@@ -112,24 +131,34 @@ std::string registry_of(const std::string& text) {
 
 std::vector<PulledImage> LocalEngine::pull(const PullRequest& request, const ProgressSink& progress) {
   registry::NameRules rules = registry::read_name_rules();
-  oci::Reference reference = registry::full_name(request.image, rules);
-  refuse_built_in(reference, "pull");
+  std::vector<oci::Reference> names = registry::candidates(request.image, rules);
+  refuse_built_in(names[0], "pull");
+  if (names.size() > 1 && !request.access.credentials.empty())
+    throw registry::unclear(request.image, names, "--creds are for one of them only");
   Connection connection(request.access);
-  std::vector<image::RegistryPlace> places = reach_all(connection, reference, rules);
-  std::vector<std::string> tags = {reference.tag};
-  if (request.all_tags) tags = tags_at(connection, places.back());
-  image::PullOptions options;
-  options.platform = request.platform;
   std::vector<PulledImage> pulled;
-  for (const std::string& tag : tags) {
-    oci::Reference one = reference;
-    one.tag = tag;
-    auto result = image::pull(images_, connection.client(), places, one, options, forward(progress));
-    pulled.push_back({result.id, result.reference, result.digest, result.existed});
-    auto name = oci::Reference::parse(result.reference);
+  auto done = [&](const image::Pulled& one) {
+    pulled.push_back({one.id, one.reference, one.digest, one.existed});
+    auto name = oci::Reference::parse(one.reference);
     emit("image", "pull", name.familiar(), {{"name", name.familiar_name()}});
+  };
+  std::vector<std::string> missed;
+  for (const oci::Reference& name : names) {
+    try {
+      pull_tags(images_, connection, name, rules, request, progress, done);
+      return pulled;
+    } catch (const Error& e) {
+      // Only who says that he has no such image is passed over. One who cannot be reached is not: whoever keeps us from
+      // a registry would choose the next one for us.
+      bool not_there = e.id() == "E-REGISTRY-NOT-FOUND" || e.id() == "E-REGISTRY-DENIED";
+      if (names.size() == 1 || !not_there || !pulled.empty()) throw;
+      missed.push_back(e.message());
+    }
   }
-  return pulled;
+  throw error(ErrorCode::not_found, "\"{}\" is at none of the registries for short names: {}",
+              printable(std::string_view(request.image).substr(0, 200)), join(missed, "; "))
+      .with_id("E-REGISTRY-NOT-FOUND")
+      .with_hint("check the spelling, or write the full name; unqualified-search-registries lists them");
 }
 
 std::string LocalEngine::provide_image(const PullRequest& request, const std::string& when,
@@ -146,9 +175,9 @@ std::string LocalEngine::provide_image(const PullRequest& request, const std::st
   std::vector<oci::Reference> names = image::names_of(request.image);
   bool local_only = names.empty() || names[0].registry == "localhost";
   if (local_only || when == "never" || (when == "missing" && here(request.image))) return request.image;
-  // A short name may be another one's alias.
-  std::string full = registry::full_name(request.image, registry::read_name_rules()).str();
-  if (when == "missing" && here(full)) return full;
+  // A short name may stand for others: by an alias, or by the list of registries to look in.
+  for (const oci::Reference& name : registry::candidates(request.image, registry::read_name_rules()))
+    if (when == "missing" && here(name.str())) return name.str();
   try {
     return pull(request, progress).at(0).reference;
   } catch (const Error& e) {
