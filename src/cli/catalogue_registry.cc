@@ -52,6 +52,11 @@ constexpr auto entries = std::to_array<CatalogueEntry>({
     {"E-REGISTRY-SCHEMA1", "the image is in a format that is too old",
      "The registry has it as docker's schema 1 only, which was given up in 2016 and carries no digests to check.",
      "Push it again with a newer tool.", "docker pull IMAGE && docker push IMAGE"},
+    {"E-IMAGE-FOREIGN-LAYER", "a layer of the image lies outside of the registry",
+     "Its licence kept it out (\"foreign\" or \"nondistributable\"), and the image names addresses where it lies. They "
+     "are "
+     "not asked: an image's author must not choose whom this machine talks to.",
+     "Push the image again to a registry of your own with all of its layers.", ""},
     {"E-IMAGE-NAME-SHORT", "a short name that several registries may have",
      "unqualified-search-registries lists several, and either short-name-mode is \"enforcing\" or --creds were given, "
      "which "

@@ -10,6 +10,7 @@
 #include "base/strings.h"
 #include "image/full_disk.h"
 #include "image/intake_job.h"
+#include "image/layer_type.h"
 #include "image/planned.h"
 #include "os/file.h"
 
@@ -257,7 +258,20 @@ class Puller {
       auto damaged = e.code() == ErrorCode::resource_exhausted ? std::nullopt : downloads.find_damaged();
       downloads.discard();
       if (damaged) throw lies(fmt::format("what it sends as blob {} has another digest", damaged->str()));
+      explain_foreign(manifest, e);
       throw;
+    }
+  }
+
+  /// A registry that has no such blob need not have it, if it is one that lies elsewhere.
+  void explain_foreign(const oci::Manifest& manifest, const Error& e) const {
+    if (e.id() != "E-REGISTRY-NOT-FOUND") return;
+    for (const oci::Descriptor& layer : manifest.layers) {
+      if (!is_foreign(layer.media_type) || e.message().find(layer.digest.hex()) == std::string::npos) continue;
+      throw error(ErrorCode::not_found, "{}: registry {} does not keep layer {} itself", name_, host(),
+                  layer.digest.str())
+          .with_id("E-IMAGE-FOREIGN-LAYER")
+          .with_hint("the image says where it lies, but servin asks the registry only");
     }
   }
 

@@ -165,6 +165,20 @@ def registry_token_server(e):
         registry.close()
 
 
+@provokes("E-IMAGE-FOREIGN-LAYER")
+def image_foreign_layer(e):
+    registry = FakeRegistry()
+    try:
+        image = TestImage()
+        image.document["layers"][0].update(mediaType=OCI + "layer.nondistributable.v1.tar+gzip", urls=["https://127.0.0.1:9/layer"])
+        registry.put("x:1", image)
+        layer_digest = image.document["layers"][0]["digest"]
+        del registry.blobs[layer_digest]
+        return e.run("pull", f"{registry.host}/x:1"), layer_digest
+    finally:
+        registry.close()
+
+
 @provokes("E-IMAGE-NAME-SHORT")
 def image_name_short(e):
     with open(e.registries_conf, "w", encoding="utf-8") as file:
