@@ -217,7 +217,7 @@ void set_limits(CURL* h, const EndpointConfig& config, bool bulk) {
   curl_easy_setopt(h, CURLOPT_HTTP09_ALLOWED, 0L);
   curl_easy_setopt(h, CURLOPT_NETRC, static_cast<long>(CURL_NETRC_IGNORED));
   curl_easy_setopt(h, CURLOPT_USERAGENT, "servin/" SERVIN_VERSION);
-  curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT, connect_seconds);
+  curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT, std::min<long>(connect_seconds, config.stall_seconds));
   curl_easy_setopt(h, CURLOPT_TCP_KEEPALIVE, 1L);
   curl_easy_setopt(h, CURLOPT_BUFFERSIZE, buffer_size);
   curl_easy_setopt(h, CURLOPT_LOW_SPEED_LIMIT, slow);

@@ -2,6 +2,7 @@
 #include "transfer/operations.h"
 
 #include <cerrno>
+#include <set>
 #include <unistd.h>
 
 #include "base/strings.h"
@@ -16,7 +17,7 @@ constexpr std::string_view manifest_types =
     "application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json";
 constexpr std::size_t manifest_limit = 4U << 20U;
 constexpr std::size_t max_tags = 100'000;
-constexpr int max_pages = 1000;
+constexpr std::size_t max_pages = 1000;
 
 std::string text_of(const Work& work, const char* key) { return work.request.at(key).get<std::string>(); }
 std::uint64_t number_of(const Work& work, const char* key) { return work.request.at(key).get<std::uint64_t>(); }
@@ -245,7 +246,10 @@ std::string next_page(const HttpResponse& response) {
 std::vector<std::string> paged_list(Work& work, std::string path, const std::string& scope, const char* key,
                                     std::string_view what) {
   std::vector<std::string> names;
-  for (int page = 0; !path.empty() && page < max_pages; ++page) {
+  std::set<std::string> pages;
+  while (!path.empty()) {
+    if (!pages.insert(path).second || pages.size() > max_pages)
+      throw lies(work, fmt::format("{}: the list has no end", what));
     HttpResponse response = get(work, path, scope);
     if (response.status != 200) throw status_error(work.endpoint.config(), response, what);
     Json json = Json::parse(response.text, nullptr, false);

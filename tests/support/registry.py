@@ -348,6 +348,7 @@ class FakeRegistry:
 
 class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # headers and body are written apart: each answer would wait for an ACK
     server_registry = None
 
     def log_message(self, *_args):

@@ -88,6 +88,15 @@ std::vector<image::RegistryPlace> reach_all(Connection& connection, const oci::R
   return places;
 }
 
+bool is_tag(const std::string& text) {
+  try {
+    oci::Reference name = oci::Reference::parse("x:" + text);
+    return name.tag == text && name.digest.empty();
+  } catch (const Error&) {
+    return false;
+  }
+}
+
 std::vector<std::string> tags_at(Connection& connection, const image::RegistryPlace& place) {
   transfer::Client::Request request;
   request.endpoint = place.endpoint;
@@ -95,6 +104,12 @@ std::vector<std::string> tags_at(Connection& connection, const image::RegistryPl
   request.text = {{"repository", place.repository}};
   auto answer = connection.client().call(request);
   std::vector<std::string> tags = answer.lists["tags"];
+  for (const std::string& tag : tags)
+    if (!is_tag(tag))
+      throw error(ErrorCode::data_loss, "registry {}: \"{}\" of {} can be no tag", place.host,
+                  printable(std::string_view(tag).substr(0, 100)), place.repository)
+          .with_id("E-REGISTRY-LIES")
+          .with_hint("pull the tags that you need by their names");
   if (tags.empty())
     throw error(ErrorCode::not_found, "registry {} has no tags of {}", place.host, place.repository)
         .with_id("E-REGISTRY-NOT-FOUND")
