@@ -34,7 +34,7 @@ bool lock_byte(const Fd& file, const std::string& hex) {
 }
 
 Fd open_locks(const Paths& paths) {
-  make_dirs(paths.run, 0711);
+  make_dirs(paths.run);
   return open_file(paths.run + "/downloads.lock", O_RDWR | O_CREAT, 0600);
 }
 
