@@ -25,7 +25,9 @@ struct Paths {
     return root + "/tmp";
   }  // unfinished work: named PID-STARTTIME-RANDOM, swept when its maker is gone
   std::string downloads() const { return root + "/downloads"; }  // blobs on their way from a registry, by hex digest
-  std::string trash() const { return root + "/trash"; }          // deleted by rename, emptied later
+  /// What refers to an image, by the hex digests of the image's manifest and of its own.
+  std::string referrers() const { return root + "/referrers"; }
+  std::string trash() const { return root + "/trash"; }  // deleted by rename, emptied later
   std::string container(const std::string& id) const { return root + "/containers/" + id; }
   std::string run_container(const std::string& id) const { return run + "/containers/" + id; }
 };

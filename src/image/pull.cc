@@ -8,10 +8,12 @@
 
 #include "base/log.h"
 #include "base/strings.h"
+#include "image/fetch.h"
 #include "image/full_disk.h"
 #include "image/intake_job.h"
 #include "image/layer_type.h"
 #include "image/planned.h"
+#include "image/referrers.h"
 #include "os/file.h"
 
 namespace servin::image {
@@ -42,11 +44,7 @@ class Puller {
  private:
   const std::string& host() const { return places_.at(place_).host; }
 
-  Error lies(const std::string& why) const {
-    return error(ErrorCode::data_loss, "registry {}: {}", host(), why)
-        .with_id("E-REGISTRY-LIES")
-        .with_hint("nothing of it was kept; tell the registry's administrator");
-  }
+  Error lies(const std::string& why) const { return registry_lies(places_.at(place_), why); }
 
   template <typename F>
   auto understood(F&& parse) const {
@@ -74,10 +72,18 @@ class Puller {
     } else {
       loaded = fetch(parsed, image);
     }
+    keep_referrers(loaded.id, manifest.digest);
     return {loaded.id, loaded.reference, top.digest.str(), loaded.existed};
   }
 
  private:
+  void keep_referrers(const std::string& id, const oci::Digest& manifest) {
+    auto row = store_.database().image(id);
+    // An image that came by another way before may have kept its other manifest.
+    if (!row || row->manifest_digest != manifest.str()) return;
+    Referrers(store_, client_, places_.at(place_), manifest).keep(name_);
+  }
+
   void tell(const char* step, std::uint64_t done, std::uint64_t total, bool finished) {
     if (progress_) progress_(Progress{step, name_, done, total, finished});
   }
@@ -88,36 +94,13 @@ class Puller {
     return name.str();
   }
 
-  /// A request whose bytes come through a pipe.
-  std::string fetch_bytes(transfer::Client::Request request, std::size_t limit, transfer::Answer& answer) {
-    const RegistryPlace& place = places_.at(place_);
-    Pipe pipe = make_pipe();
-    request.endpoint = place.endpoint;
-    request.text["repository"] = place.repository;
-    request.fd = &pipe.write;
-    std::uint64_t id = client_.send(request);
-    pipe.write.reset();
-    std::string text;
-    try {
-      text = read_all(pipe.read, limit, "the document");
-    } catch (const Error& e) {
-      if (e.code() != ErrorCode::resource_exhausted) throw;
-      throw lies(fmt::format("a document is larger than {} bytes", limit));
-    }
-    do {
-      answer = client_.receive();
-    } while (answer.id != id || !answer.finished);
-    if (answer.failure) throw Error(*answer.failure);
-    return text;
-  }
-
   Document fetch_manifest(const std::string& by, const oci::Digest& digest) {
     transfer::Answer answer;
     Document document;
     transfer::Client::Request request;
     request.op = "manifest";
     request.text = {{"reference", by}};
-    document.text = fetch_bytes(request, oci::max_manifest_size, answer);
+    document.text = fetch_bytes(client_, places_.at(place_), request, oci::max_manifest_size, answer);
     document.digest = oci::Digest::of(document.text);
     if (!digest.empty() && document.digest != digest)
       throw lies(fmt::format("what it has for {} has the digest {}", digest.str(), document.digest.str()));
@@ -176,15 +159,7 @@ class Puller {
     if (config.size > oci::max_config_size)
       throw invalid_image(name_,
                           fmt::format("its config has {} bytes, more than {}", config.size, oci::max_config_size));
-    transfer::Answer answer;
-    transfer::Client::Request request;
-    request.op = "blob";
-    request.text = {{"digest", config.digest.str()}};
-    request.numbers = {{"size", config.size}, {"offset", 0}};
-    std::string text = fetch_bytes(request, config.size, answer);
-    if (oci::Digest::of(text) != config.digest)
-      throw lies(fmt::format("the config {} has another digest", config.digest.str()));
-    return text;
+    return fetch_small_blob(client_, places_.at(place_), config, "config");
   }
 
   /// Nothing to fetch: the image is there, maybe under another name.

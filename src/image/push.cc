@@ -10,9 +10,12 @@
 #include <sys/stat.h>
 
 #include "base/strings.h"
+#include "image/fetch.h"
 #include "image/layer_type.h"
 #include "image/lease.h"
 #include "image/recompress.h"
+#include "image/referrers.h"
+#include "oci/referrer.h"
 #include "oci/rewrite.h"
 #include "os/file.h"
 
@@ -57,7 +60,7 @@ class Pusher {
     config.layer = false;
     queue_.push_back(std::move(config));
     upload_all();
-    put_manifest(document, oci::parse_manifest(document).media_type);
+    send_manifest(document, oci::parse_manifest(document).media_type);
     return pushed_;
   }
 
@@ -171,23 +174,14 @@ class Pusher {
     tell(step, short_name(upload.blob), upload.blob.size, upload.blob.size, true);
   }
 
-  void put_manifest(const std::string& document, const std::string& type) {
+  void send_manifest(const std::string& document, const std::string& type) {
     oci::Digest digest = oci::Digest::of(document);
-    Fd file = make_memfd("manifest", document, false);
-    transfer::Client::Request request;
-    request.endpoint = place_.endpoint;
-    request.op = "put-manifest";
-    request.text = {{"repository", place_.repository},
-                    {"reference", target_.tag.empty() ? digest.str() : target_.tag},
-                    {"type", type.empty() ? std::string(oci::media_type::oci_manifest) : type}};
-    request.fd = &file;
-    transfer::Answer answer = client_.call(request);
-    if (const std::string& said = answer.value("digest"); !said.empty() && said != digest.str())
-      throw error(ErrorCode::data_loss, "registry {} keeps the manifest under {}, it is {}", place_.host,
-                  printable(said), digest.str())
-          .with_id("E-REGISTRY-LIES");
+    auto answer = put_manifest(client_, place_, target_.tag.empty() ? digest.str() : target_.tag, type, document);
     pushed_.digest = digest.str();
     pushed_.size = document.size();
+    oci::Digest subject = oci::parse_artifact(document).subject;
+    if (!subject.empty() && answer.value("subject").empty()) list_by_tag(client_, place_, subject, {document});
+    Referrers(store_, client_, place_, digest).send(target_.familiar());
   }
 
   ImageStore& store_;

@@ -12,6 +12,7 @@
 #include "image/downloads.h"
 #include "image/lease.h"
 #include "image/names.h"
+#include "image/referrers.h"
 #include "image/scratch.h"
 #include "image/store.h"
 
@@ -135,7 +136,7 @@ std::uint64_t ImageStore::take_garbage(const std::vector<state::ImageRow>& image
     log::warn("what containers need is not known, so nothing is collected: {}", e.what());
     return 0;
   }
-  std::uint64_t bytes = 0;
+  std::uint64_t bytes = drop_referrers(paths_, images, dry_run);
   for (const std::string& name : list_dir(paths_.blobs())) {
     if (live.blobs.contains(name) || claimed.contains(name)) continue;
     bytes += file_size(paths_.blob(name));

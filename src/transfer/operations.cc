@@ -16,6 +16,7 @@ constexpr std::string_view manifest_types =
     "Accept: application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, "
     "application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json";
 constexpr std::size_t manifest_limit = 4U << 20U;
+constexpr std::size_t max_referrers = 100;  // more are not kept
 constexpr std::size_t max_tags = 100'000;
 constexpr std::size_t max_pages = 1000;
 
@@ -270,6 +271,46 @@ Json tags(Work& work) {
                               "the tags of " + repository)}};
 }
 
+constexpr std::string_view index_type = "application/vnd.oci.image.index.v1+json";
+
+/// Adds the entries of a list of referrers. False: the answer is none.
+bool add_referrers(const HttpResponse& response, Json& list) {
+  if (response.status != 200 || media_type(response) != index_type) return false;
+  Json json = Json::parse(response.text, nullptr, false);
+  if (!json.is_object() || !json.contains("manifests") || !json["manifests"].is_array()) return false;
+  for (Json& entry : json["manifests"])
+    if (list.size() < max_referrers) list.push_back(std::move(entry));
+  return true;
+}
+
+/// What refers to a manifest. A registry that keeps no such list, whatever it says of that, has a tag "sha256-HEX"
+/// instead, which clients keep.
+Json referrers(Work& work) {
+  std::string repository = text_of(work, "repository"), digest = text_of(work, "digest");
+  auto ask = [&](const std::string& path) {
+    HttpRequest request;
+    request.url = path;
+    request.headers = {fmt::format("Accept: {}", index_type)};
+    request.text_limit = manifest_limit;
+    return work.endpoint.exchange(work.session, request, {pull_scope(repository)});
+  };
+  Json list = Json::array();
+  std::set<std::string> pages;
+  HttpResponse response = ask("/v2/" + repository + "/referrers/" + digest);
+  bool known = add_referrers(response, list);
+  for (std::string path = next_page(response); known && !path.empty(); path = next_page(response)) {
+    if (!pages.insert(path).second || pages.size() > max_pages || list.size() >= max_referrers) break;
+    response = ask(path);
+    if (!add_referrers(response, list)) break;
+  }
+  if (!known)
+    add_referrers(ask("/v2/" + repository + "/manifests/sha256-" + digest.substr(digest.find(':') + 1)), list);
+  Json index = {{"schemaVersion", 2}, {"mediaType", index_type}, {"manifests", std::move(list)}};
+  if (!index["manifests"].empty())
+    write_all(work.fd, index.dump(-1, ' ', false, Json::error_handler_t::replace), "the list's descriptor");
+  return Json::object();
+}
+
 /// The search of docker's first API, which the Hub and some others still have; else the catalogue.
 Json search(Work& work) {
   std::string term = text_of(work, "term");
@@ -314,6 +355,7 @@ Json operate(Work& work) {
   if (op == "upload") return upload(work);
   if (op == "put-manifest") return put_manifest(work);
   if (op == "tags") return tags(work);
+  if (op == "referrers") return referrers(work);
   if (op == "search") return search(work);
   if (op == "login") return login(work);
   throw error(ErrorCode::invalid_argument, "servin-transfer: there is no operation \"{}\"", printable(op));

@@ -135,6 +135,13 @@ class Registry:
         self._log.close()
 
 
+def referrers_index(manifests):
+    """OCI's list of referrers, of the manifests' texts."""
+    entries = [{"mediaType": OCI + "manifest.v1+json", "digest": digest(text), "size": len(text),
+                **{key: value for key, value in json.loads(text).items() if key in ("artifactType", "annotations")}} for text in manifests]
+    return json.dumps({"schemaVersion": 2, "mediaType": OCI + "index.v1+json", "manifests": entries}).encode()
+
+
 class TestImage:
     """An image as a registry holds it: one manifest, its config and its gzip layers."""
     __test__ = False
@@ -258,6 +265,7 @@ class FakeRegistry:
         self.hook = lambda request: False
         self._issued = set()
         self.refresh = None
+        self.lists_referrers = False  # does it know OCI's list of referrers, or are they under a tag?
         self.realm = None  # of the token server; None: this one
         self._lock = threading.Lock()
         registry = self
@@ -311,6 +319,26 @@ class FakeRegistry:
             entries.append({"mediaType": image.type, "digest": digest(image.manifest), "size": len(image.manifest),
                             "platform": dict(zip(("os", "architecture", "variant"), image.platform))})
         return self.put_manifest(repository, tag, kind, json.dumps({"schemaVersion": 2, "mediaType": kind, "manifests": entries}).encode())
+
+    def put_referrer(self, repository, subject, name, data=b"signature"):
+        """A manifest that refers to the one with the digest `subject`. Returns its digest; without lists_referrers it is under the tag."""
+        empty, document = b"{}", self.manifests[repository, subject][1]
+        manifest = {"schemaVersion": 2, "mediaType": OCI + "manifest.v1+json", "artifactType": f"application/vnd.test.{name}",
+                    "config": {"mediaType": OCI + "empty.v1+json", "digest": digest(empty), "size": len(empty)},
+                    "layers": [{"mediaType": "application/vnd.test", "digest": digest(data), "size": len(data)}],
+                    "subject": {"mediaType": OCI + "manifest.v1+json", "digest": subject, "size": len(document)},
+                    "annotations": {"test.name": name}}
+        self.blobs.update({digest(empty): empty, digest(data): data})
+        text = json.dumps(manifest).encode()
+        self.put_manifest(repository, digest(text), OCI + "manifest.v1+json", text)
+        if not self.lists_referrers:
+            self.put_manifest(repository, subject.replace(":", "-"), OCI + "index.v1+json", referrers_index(self.referrers_of(repository, subject)))
+        return digest(text)
+
+    def referrers_of(self, repository, subject):
+        with self._lock:
+            texts = {text for (name, tag), (_, text) in self.manifests.items() if name == repository and tag == digest(text)}
+        return sorted(text for text in texts if json.loads(text).get("subject", {}).get("digest") == subject)
 
     def asked(self, method, pattern):
         with self._lock:
@@ -413,6 +441,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.blob(match[2])
         elif match := re.fullmatch(r"/v2/(.+)/blobs/uploads/.*", path):
             self.upload(match[1])
+        elif registry.lists_referrers and (match := re.fullmatch(r"/v2/(.+)/referrers/(sha256:\w+)", path)):
+            self.answer(200, referrers_index(registry.referrers_of(*match.groups())), OCI + "index.v1+json")
         elif match := re.fullmatch(r"/v2/(.+)/tags/list", path):
             tags = sorted(tag for name, tag in registry.manifests if name == match[1] and not tag.startswith("sha256:"))
             self.answer(200 if tags else 404, json.dumps({"name": match[1], "tags": tags}).encode())
@@ -423,7 +453,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         registry = self.server_registry
         if self.command == "PUT":
             registry.put_manifest(repository, reference, self.headers["Content-Type"], self.body)
-            self.answer(201, headers=[("Docker-Content-Digest", digest(self.body))])
+            headers = [("Docker-Content-Digest", digest(self.body))]
+            subject = json.loads(self.body).get("subject")
+            if subject and registry.lists_referrers:
+                headers.append(("OCI-Subject", subject["digest"]))
+            self.answer(201, headers=headers)
         elif (repository, reference) not in registry.manifests:
             self.error(404, "MANIFEST_UNKNOWN")
         else:

@@ -9,6 +9,7 @@
 //   {"id":I,"endpoint":N,"op":"blob","repository":R,"digest":D,"size":S,"offset":O,"fd":true}  the rest of the blob
 //   {"id":I,"endpoint":N,"op":"upload","repository":R,"digest":D,"size":S,"from":[R...],"fd":true}
 //   {"id":I,"endpoint":N,"op":"put-manifest","repository":R,"reference":TAG,"type":T,"fd":true}
+//   {"id":I,"endpoint":N,"op":"referrers","repository":R,"digest":D,"fd":true}  an index is written there, or nothing
 //   {"id":I,"endpoint":N,"op":"tags","repository":R}   "search","term":T,"limit":N   "login"
 //
 //   {"id":I,"progress":BYTES}   {"id":I,"result":{...}}   {"id":I,"error":{"code","message","hint","error_id"}}
