@@ -120,6 +120,30 @@ def test_no_proxy(engine, behind):
     assert proxy.heads
 
 
+def test_plain_http_through_a_proxy(engine, cleanup):
+    """HTTP_PROXY is asked with the whole address, once it is known that the registry has no TLS."""
+    registry = FakeRegistry()
+    cleanup.append(registry)
+    registry.put("x:1", TestImage())
+    tunnel = Proxy(registry.port)
+    cleanup.append(tunnel)
+    env = {"HTTPS_PROXY": f"http://{tunnel.host}", "HTTP_PROXY": f"http://{registry.host}", "SERVIN_TRANSFER_TRIES": "2"}
+    name, start = f"{NAME}:5000/x:1", f"http://{NAME}:5000/"
+    engine.fails("pull", name, env=env, match="no TLS connection")
+    assert not registry.requests
+
+    def hook(request):
+        assert request.path.startswith(start)
+        request.path = request.path[len(start) - 1:]
+        return False
+
+    registry.hook = hook
+    engine.ok("pull", "--tls-verify=false", name, env=env)
+    assert registry.requests and all(r[1].startswith(start) for r in registry.requests)
+    registry.hook = lambda request: request.answer(407) or True
+    refused(engine, "--tls-verify=false", name, match=f"registry {NAME}:5000: the proxy wants a user and a password", cure="USER:PASSWORD@", env=env)
+
+
 def test_behind_a_proxy_the_rules_for_redirects_are_the_same(engine, behind):
     """What the proxy's network is, we do not know: this machine is not in it."""
     registry, make_proxy, trust = behind
