@@ -110,7 +110,7 @@ Error other_error(const EndpointConfig& config, const Breakdown& what, const std
       return lies(config, "a header of its answer is too long");
     case CURLE_UNSUPPORTED_PROTOCOL:
     case CURLE_WEIRD_SERVER_REPLY:
-      return lies(config, "the answer is no HTTP");
+      return lies(config, "the answer is no HTTP: " + what.text);
     default:
       return error(unavailable, "{}: {}", subject, what.text)
           .with_id("E-REGISTRY-UNREACHABLE")

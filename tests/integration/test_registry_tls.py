@@ -133,6 +133,23 @@ def test_certificates_of_the_registry_that_will_not_do(engine, cleanup):
         engine.ok("pull", "--tls-verify=false", f"{registry.host}/x:1")
 
 
+WAYS = {"pull": ["pull", "{host}/x:1"], "run": ["run", "--rm", "{host}/x:1", "true"], "create": ["create", "--pull", "always", "{host}/x:1"],
+        "push": ["push", "base", "{host}/x:1"], "login": ["login", "-u", "me", "--password-stdin", "{host}"], "search": ["search", "{host}/x"]}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_every_way_to_a_registry_checks_its_certificate(engine, cleanup, way):
+    """CVE-2025-6032: none is left out, and nothing is said to who is not trusted."""
+    registry = tls_registry(cleanup, make_ca(f"{engine.dir}/unknown"))
+    auth = pathlib.Path(engine.home, ".docker/config.json")
+    auth.parent.mkdir()
+    auth.write_text('{"auths": {"%s": {"username": "me", "password": "very-secret-word"}}}' % registry.host)
+    words = [word.format(host=registry.host) for word in WAYS[way]]
+    result = engine.fails(*words, input="very-secret-word" if way == "login" else None, env=ONCE, match=registry.host)
+    assert "its certificate is not trusted" in result.err and "servin help E-REGISTRY-TLS" in result.err
+    assert not registry.requests
+
+
 def test_old_tls_is_not_spoken(engine, cleanup):
     """TLS 1.1 at most: said so, and not tried in the clear, with or without --tls-verify=false."""
     files = make_ca(f"{engine.dir}/ca")
