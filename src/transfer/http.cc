@@ -60,6 +60,15 @@ struct Session::Curl {
     curl_easy_setopt(handle, option, value);
   }
 
+  /// A registry is where it answered from: of several addresses some may lead nowhere.
+  void note_reach() {
+    const char* address = nullptr;
+    if (!proxy.empty() || !request->own_host || standing->reach >= 0) return;
+    curl_easy_getinfo(handle, CURLINFO_PRIMARY_IP, &address);
+    if (auto reach = address == nullptr ? std::nullopt : reach_of_host(address))
+      standing->reach = static_cast<int>(*reach);
+  }
+
   Breakdown breakdown(CURLcode code, const UrlParts& url) const {
     Breakdown what;
     what.code = code;
@@ -172,15 +181,10 @@ struct Session::Curl {
     if (proxy.empty()) {
       Reach reach = reach_of(address.addr);
       int known = standing->reach;
-      if (known < 0 && request->own_host) {
-        if (reach == Reach::link && !reach_of_host(parts_of(request->url).host)) {
-          refused = to_string(reach);
-          return CURL_SOCKET_BAD;
-        }
-        standing->reach.compare_exchange_strong(known, static_cast<int>(reach));
-        known = standing->reach;
-      }
-      if (!may_lead(known < 0 ? Reach::everywhere : static_cast<Reach>(known), reach)) {
+      bool good = may_lead(known < 0 ? Reach::everywhere : static_cast<Reach>(known), reach);
+      // The registry itself may be anywhere until it has answered; link-local only if it was written so.
+      if (known < 0 && request->own_host) good = reach != Reach::link || reach_of_host(parts_of(request->url).host);
+      if (!good) {
         refused = to_string(reach);
         return CURL_SOCKET_BAD;
       }
@@ -313,11 +317,12 @@ HttpResponse Session::perform(const HttpRequest& request) {
   CURLcode code = curl_easy_perform(h);
   if (standing_.stop) throw Error(ErrorCode::cancelled, "stopped");
   if (c.failure) std::rethrow_exception(c.failure);
-  if (!c.refused.empty())
+  if (code != CURLE_OK && !c.refused.empty())  // else another address of the host did
     throw error(ErrorCode::permission_denied, "registry {} leads to {} ({})", config_.host, url.host, c.refused)
         .with_id("E-REGISTRY-REDIRECT")
         .with_hint("a registry may not send anybody into networks that it is not in itself");
   if (code != CURLE_OK) throw failure_of(config_, c.breakdown(code, url));
+  c.note_reach();
   curl_off_t wait = 0;
   if (curl_easy_getinfo(h, CURLINFO_RETRY_AFTER, &wait) == CURLE_OK && wait > 0)
     c.response.retry_after = static_cast<std::uint64_t>(wait);

@@ -21,6 +21,8 @@ HOSTS = f"""127.0.0.1 localhost loop.other.test
 {OTHER} auth.site.test cdn.other.test
 10.9.8.7 private.other.test
 169.254.169.254 meta.other.test
+{OTHER} both.other.test
+10.9.8.7 both.other.test
 """
 
 
@@ -261,6 +263,15 @@ def test_uploads_to_another_host(world):
     assert not any(server.requests for server in others)
     push(f"https://{OTHER}:{port}/v2/base/blobs/uploads/1")
     assert others[1].asked("PUT", "/uploads/") and not secrets(others[1])
+
+
+def test_a_registry_with_several_addresses(world):
+    """It is where it answers from, not where nobody listened; and stays there."""
+    w = world(address="10.9.8.7")
+    w.ok(name="both.other.test")
+    w.registry.hook = lambda request: "/blobs/" in request.path and (request.answer(307, headers=[("Location", "https://127.0.0.1:1/x")]) or True)
+    result = w.run(name="both.other.test")
+    assert result.code == 125 and "that is this machine" in result.err, str(result)
 
 
 def test_a_registry_at_an_odd_address_is_no_way_to_others(world):
