@@ -11,7 +11,6 @@
 #include "base/strings.h"
 #include "image/downloads.h"
 #include "image/lease.h"
-#include "image/names.h"
 #include "image/referrers.h"
 #include "image/scratch.h"
 #include "image/store.h"
@@ -27,13 +26,6 @@ Error in_use_error(const std::string& text, const std::vector<std::string>& user
       .with_id("E-IMAGE-IN-USE")
       .with_hint(running ? "stop and remove it first: servin rm --force " + names
                          : "remove it first (servin rm " + names + "), or the image only: --force");
-}
-
-/// The reference that `text` names, when it names one of the image's references.
-std::string reference_named(const Image& image, const std::string& text) {
-  for (const std::string& reference : image.references)
-    if (names_it(text, reference)) return reference;
-  return "";
 }
 
 /// What stays: hex names of blobs and chains.
@@ -64,7 +56,7 @@ ImageStore::Removed ImageStore::remove(const std::string& text, bool force, cons
     FileLock lock = lock_store(paths_);
     image = find(text);
     if (!image) throw not_found(text);
-    named = reference_named(*image, text);
+    named = meant(*image, text);
     if (!named.empty() && image->references.size() > 1) {
       db_.remove_reference(named);
       removed.untagged.push_back(named);

@@ -12,7 +12,6 @@
 #include "base/strings.h"
 #include "base/time.h"
 #include "image/lease.h"
-#include "image/names.h"
 #include "oci/docker_archive.h"
 
 namespace servin::image {
@@ -50,12 +49,10 @@ std::vector<Selected> select(ImageStore& store, const std::vector<std::string>& 
       selected.push_back({std::move(image), std::move(manifest), {}});
       same = std::prev(selected.end());
     }
-    for (const std::string& reference : same->image.references) {
-      oci::Reference name = oci::Reference::parse(reference);
-      if (!names_it(text, reference)) continue;
-      auto equal = [&](const oci::Reference& other) { return other.str() == reference; };
-      if (std::ranges::none_of(same->names, equal)) same->names.push_back(std::move(name));
-    }
+    std::string reference = store.meant(same->image, text);
+    auto equal = [&](const oci::Reference& other) { return other.str() == reference; };
+    if (!reference.empty() && std::ranges::none_of(same->names, equal))
+      same->names.push_back(oci::Reference::parse(reference));
   }
   return selected;
 }

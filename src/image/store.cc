@@ -87,7 +87,20 @@ std::optional<Image> ImageStore::find(const std::string& text) {
   } else if (not_a_name) {
     throw *not_a_name;
   }
+  if (not_a_name || names.empty() || !other_names_) return std::nullopt;
+  for (const oci::Reference& name : other_names_(text))
+    if (auto id = db_.reference(name.str()))
+      if (auto row = db_.image(*id)) return Image::from_row(*row, db_.references_of(*id));
   return std::nullopt;
+}
+
+std::string ImageStore::meant(const Image& image, const std::string& text) {
+  for (const std::string& reference : image.references)
+    if (names_it(text, reference)) return reference;
+  if (!id_prefix(text).empty() || !other_names_) return "";
+  for (const oci::Reference& name : other_names_(text))
+    if (std::ranges::find(image.references, name.str()) != image.references.end()) return name.str();
+  return "";
 }
 
 Image ImageStore::resolve(const std::string& text, const std::string& platform) {

@@ -90,6 +90,11 @@ class ImageStore {
   std::vector<std::string> running_on(const oci::Digest& chain) const {
     return running_on_ ? running_on_(chain) : std::vector<std::string>();
   }
+  /// What registries.conf lets a short name stand for: asked when it is no name of an image that is here.
+  using OtherNames = std::function<std::vector<oci::Reference>(const std::string& text)>;
+  void know_names(OtherNames other_names) { other_names_ = std::move(other_names); }
+  /// Which of the image's references does `text` mean? Empty when it is an id.
+  std::string meant(const Image& image, const std::string& text);
   /// Are all its blobs and layers there (by name; verify() looks inside)?
   bool is_whole(const state::ImageRow& row);
   /// What killed processes left: scratch folders, and then what was on its way into the store. Every command that
@@ -127,6 +132,7 @@ class ImageStore {
   LayerStore& layers_;
   UsedBeside used_beside_;
   RunningOn running_on_;
+  OtherNames other_names_;
 };
 
 }  // namespace servin::image

@@ -179,7 +179,6 @@ std::vector<oci::Reference> candidates(const std::string& text, const NameRules&
   if (clear || rules.search.empty()) return {reference};
   std::vector<oci::Reference> list;
   for (const std::string& host : rules.search) list.push_back(oci::Reference::parse(host + "/" + text));
-  if (list.size() > 1 && rules.enforcing) throw unclear(text, list, "short-name-mode is \"enforcing\"");
   return list;
 }
 

@@ -36,7 +36,7 @@ struct NameRules {
   std::vector<RegistryRule> rules;
   std::vector<std::pair<std::string, std::string>> aliases;  // later ones win
   std::vector<std::string> search;                           // where short names are looked for, in this order
-  bool enforcing = false;                                    // short-name-mode: never without asking, which we cannot
+  bool enforcing = false;                                    // short-name-mode: several may not be tried without asking
 
   /// Adds what one file says; files that are read later win.
   void add_file(const std::string& text, const std::string& path);
@@ -48,7 +48,7 @@ NameRules read_name_rules();
 /// The full name that people mean: aliases for short names, else docker's rule.
 oci::Reference full_name(const std::string& text, const NameRules& rules);
 /// What a name to pull may stand for, in the order of asking: one, unless it is short, has no alias, and
-/// unqualified-search-registries lists several. Throws when registries.conf forbids to try.
+/// unqualified-search-registries lists several.
 std::vector<oci::Reference> candidates(const std::string& text, const NameRules& rules);
 /// The error for a short name that must not be tried at several places. `why`: "...".
 Error unclear(const std::string& text, const std::vector<oci::Reference>& list, std::string_view why);

@@ -54,6 +54,33 @@ def test_short_names_are_looked_for_in_their_order(engine, three):
     assert not third.requests
 
 
+def test_short_names_of_images_that_are_here(engine, three):
+    """What was pulled by a short name is known by it to all commands; a name of docker.io's that is here goes before."""
+    first, second, other = three
+    search_in(engine, first, second, more=f'[aliases]\n"known" = "{second.host}/team/tool"\n')
+    second.put("team/tool:1", runnable())
+    engine.ok("pull", "team/tool:1")
+    full = f"{second.host}/team/tool:1"
+    for registry in three:
+        registry.requests.clear()
+    identity = engine.ok("image", "inspect", full).json()[0]["Id"]
+    for short in ("team/tool:1", "known:1"):
+        assert engine.ok("image", "inspect", short).json()[0]["Id"] == identity
+        assert engine.ok("history", short).lines
+        engine.ok("save", "-o", f"{engine.dir}/{short.replace('/', '-')}.tar", short)
+    assert not any(registry.requests for registry in three)
+    engine.ok("push", "team/tool:1", f"{other.host}/copy:1")
+    engine.ok("push", "team/tool:1")  # to where it came from
+    assert second.asked("PUT", "/v2/team/tool/manifests/1") and not first.requests
+    engine.ok("tag", "base", "team/tool:1")  # docker.io's of that name
+    assert engine.ok("image", "inspect", "team/tool:1").json()[0]["Id"] != identity
+    engine.ok("rmi", "team/tool:1")
+    engine.ok("tag", full, "second-name:1")
+    assert engine.ok("rmi", "team/tool:1").out.split() == ["Untagged:", full]
+    assert engine.ok("image", "inspect", "second-name:1").json()[0]["Id"] == identity
+    engine.fails("image", "inspect", "team/tool:1", match="there is no image")
+
+
 def test_short_name_that_nobody_has(engine, three):
     search_in(engine, *three)
     result = engine.fails("pull", "nosuch:1", env=QUICK, match='"nosuch:1" is at none of the registries for short names')

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/local/local.h"
 
+#include "base/log.h"
 #include "engine/local/records.h"
+#include "registry/names.h"
 
 namespace servin::engine {
 
@@ -22,6 +24,14 @@ LocalEngine::LocalEngine(Paths paths)
       chains.insert(chains.end(), config.chain_ids.begin(), config.chain_ids.end());
     }
     return chains;
+  });
+  images_.know_names([](const std::string& text) -> std::vector<oci::Reference> {
+    try {
+      return registry::candidates(text, registry::read_name_rules());
+    } catch (const Error& e) {
+      log::debug("{}", e.message());  // a damaged registries.conf is told by who asks a registry
+      return {};
+    }
   });
   images_.know_running([this](const oci::Digest& chain) {
     std::vector<std::string> names;

@@ -148,6 +148,8 @@ std::vector<PulledImage> LocalEngine::pull(const PullRequest& request, const Pro
   registry::NameRules rules = registry::read_name_rules();
   std::vector<oci::Reference> names = registry::candidates(request.image, rules);
   refuse_built_in(names[0], "pull");
+  if (names.size() > 1 && rules.enforcing)
+    throw registry::unclear(request.image, names, "short-name-mode is \"enforcing\"");
   if (names.size() > 1 && !request.access.credentials.empty())
     throw registry::unclear(request.image, names, "--creds are for one of them only");
   Connection connection(request.access);
@@ -190,9 +192,6 @@ std::string LocalEngine::provide_image(const PullRequest& request, const std::st
   std::vector<oci::Reference> names = image::names_of(request.image);
   bool local_only = names.empty() || names[0].registry == "localhost";
   if (local_only || when == "never" || (when == "missing" && here(request.image))) return request.image;
-  // A short name may stand for others: by an alias, or by the list of registries to look in.
-  for (const oci::Reference& name : registry::candidates(request.image, registry::read_name_rules()))
-    if (when == "missing" && here(name.str())) return name.str();
   try {
     return pull(request, progress).at(0).reference;
   } catch (const Error& e) {
@@ -219,7 +218,15 @@ Error LocalEngine::not_pulled(const std::string& name, const Error& why) {
 
 std::vector<PushedImage> LocalEngine::push(const PushRequest& request, const ProgressSink& progress) {
   registry::NameRules rules = registry::read_name_rules();
-  oci::Reference target = registry::full_name(request.target.empty() ? request.image : request.target, rules);
+  // A short name is the one that it has here.
+  auto meant = [&](const std::string& text) {
+    oci::Reference name = registry::full_name(text, rules);
+    if (db_.reference(name.str())) return name;
+    for (oci::Reference& other : registry::candidates(text, rules))
+      if (db_.reference(other.str())) return other;
+    return name;
+  };
+  oci::Reference target = request.target.empty() ? meant(request.image) : registry::full_name(request.target, rules);
   refuse_built_in(target, "push");
   std::vector<std::string> sources = {request.image};
   if (request.all_tags) {
@@ -233,7 +240,7 @@ std::vector<PushedImage> LocalEngine::push(const PushRequest& request, const Pro
   }
   std::vector<std::pair<image::Image, oci::Reference>> todo;
   for (const std::string& source : sources) {
-    oci::Reference name = request.target.empty() ? registry::full_name(source, rules) : target;
+    oci::Reference name = request.target.empty() ? meant(source) : target;
     todo.emplace_back(images_.resolve(source), name);
   }
   if (todo.empty()) images_.resolve(request.image);  // says what is missing
