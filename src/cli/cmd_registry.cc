@@ -275,8 +275,8 @@ constexpr std::string_view push_text =
     "refers to the image, such as its signatures, goes along if it came with it.";
 constexpr std::string_view login_text =
     "Tries the credentials and keeps them in docker's config.json (or --authfile, $REGISTRY_AUTH_FILE), through the "
-    "credential "
-    "helper that is set there.";
+    "credential helper that is set there. They are sent to the registry and to token servers of its own domain; to "
+    "others only when $SERVIN_TOKEN_SERVERS names them (HOST,HOST...).";
 
 const CommandSpec table[] = {
     {.name = "image pull",
