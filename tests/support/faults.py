@@ -7,7 +7,7 @@ import os
 from support.imagebuilder import Image, busybox, docker_archive, layer, many_files, File
 from support.tools import DEEP, sample, stepped
 
-STORE = ("blobs/sha256", "snapshots", "tmp", "trash", "containers", "run/containers", "volumes")
+STORE = ("blobs/sha256", "referrers", "snapshots", "tmp", "trash", "containers", "run/containers", "volumes")
 
 
 def failed_checks(engine, *options):
