@@ -10,7 +10,8 @@ import subprocess
 import pytest
 
 from support.hosts import inside
-from support.registry import FakeRegistry, TestImage, make_ca
+from support.imagebuilder import File
+from support.registry import FakeRegistry, TestImage, gzipped, make_ca
 
 REGISTRY, OTHER = "203.0.113.5", "203.0.113.6"
 INSIDE = ["10.9.8.7", "169.254.169.254"]
@@ -272,6 +273,31 @@ def test_a_registry_with_several_addresses(world):
     w.registry.hook = lambda request: "/blobs/" in request.path and (request.answer(307, headers=[("Location", "https://127.0.0.1:1/x")]) or True)
     result = w.run(name="both.other.test")
     assert result.code == 125 and "that is this machine" in result.err, str(result)
+
+
+def test_a_name_that_moves_into_this_machine(world, net):
+    """DNS rebinding: after the first answers the registry's name means this machine. What asks anew is not led there."""
+    w = world()
+    image = TestImage(*(gzipped(File(f"f{number}", str(number))) for number in range(6)))
+    w.registry.put("x:1", image)
+    local = w.serve("127.0.0.1", port=w.registry.port)
+    local.put("x:1", image)
+    hosts = pathlib.Path("/etc/netns", net, "hosts")
+
+    def hook(request):
+        if image.id in request.path:  # the same file: it is mounted where the engine is
+            hosts.write_text(HOSTS.replace(f"{REGISTRY} registry", "127.0.0.1 registry"))
+        if "/blobs/" in request.path:
+            request.close_connection = True
+        return False
+
+    w.registry.hook = hook
+    try:
+        result = w.run(name="registry.site.test")
+    finally:
+        hosts.write_text(HOSTS)
+    assert result.code == 125 and "servin help E-REGISTRY-REDIRECT" in result.err and "this machine" in result.err, str(result)
+    assert not local.requests
 
 
 def test_a_registry_at_an_odd_address_is_no_way_to_others(world):
