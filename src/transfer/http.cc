@@ -82,6 +82,41 @@ struct Session::Curl {
     return what;
   }
 
+  /// As if there had been nothing before, but for the connections.
+  void begin(const HttpRequest& what) {
+    curl_easy_reset(handle);
+    curl_slist_free_all(list);
+    list = nullptr;
+    request = &what;
+    response = {};
+    failure = nullptr;
+    header_bytes = 0;
+    sent = 0;
+    headers_seen = false;
+    certificate_wanted = false;
+    refused.clear();
+    text[0] = '\0';
+    for (const std::string& header : what.headers) list = curl_slist_append(list, header.c_str());
+    list = curl_slist_append(list, "Expect:");
+    set(CURLOPT_HTTPHEADER, list);
+    set(CURLOPT_URL, what.url.c_str());
+    set(CURLOPT_ERRORBUFFER, text.data());
+    set_hooks();
+  }
+  void set_hooks() {
+    auto* self = static_cast<void*>(this);
+    set(CURLOPT_SEEKFUNCTION, &Curl::on_seek);
+    set(CURLOPT_SEEKDATA, self);
+    set(CURLOPT_OPENSOCKETFUNCTION, &Curl::on_socket);
+    set(CURLOPT_OPENSOCKETDATA, self);
+    set(CURLOPT_XFERINFOFUNCTION, &Curl::on_progress);
+    set(CURLOPT_XFERINFODATA, self);
+    set(CURLOPT_NOPROGRESS, 0L);
+    set(CURLOPT_DEBUGFUNCTION, &Curl::on_words);
+    set(CURLOPT_DEBUGDATA, self);
+    set(CURLOPT_VERBOSE, 1L);  // into on_words(), nowhere else
+  }
+
   // What libcurl calls. No exception may pass through it.
   template <typename F>
   bool guarded(F&& work) {
@@ -281,38 +316,12 @@ void set_method(CURL* h, const HttpRequest& request) {
 HttpResponse Session::perform(const HttpRequest& request) {
   Curl& c = *curl_;
   CURL* h = c.handle;
-  curl_easy_reset(h);
-  curl_slist_free_all(c.list);
-  c.list = nullptr;
-  c.request = &request;
-  c.response = {};
-  c.failure = nullptr;
-  c.header_bytes = 0;
-  c.sent = 0;
-  c.headers_seen = false;
-  c.certificate_wanted = false;
-  c.refused.clear();
-  c.text[0] = '\0';
+  c.begin(request);
   UrlParts url = parts_of(request.url);
   set_limits(h, config_, request.bulk);
   c.proxy = set_proxy(h, config_, url);
   set_method(h, request);
   set_callbacks(h, &c, Curl::on_header, Curl::on_body, Curl::on_read);
-  c.set(CURLOPT_SEEKFUNCTION, &Curl::on_seek);
-  c.set(CURLOPT_SEEKDATA, static_cast<void*>(&c));
-  c.set(CURLOPT_OPENSOCKETFUNCTION, &Curl::on_socket);
-  c.set(CURLOPT_OPENSOCKETDATA, static_cast<void*>(&c));
-  c.set(CURLOPT_XFERINFOFUNCTION, &Curl::on_progress);
-  c.set(CURLOPT_XFERINFODATA, static_cast<void*>(&c));
-  c.set(CURLOPT_NOPROGRESS, 0L);
-  c.set(CURLOPT_DEBUGFUNCTION, &Curl::on_words);
-  c.set(CURLOPT_DEBUGDATA, static_cast<void*>(&c));
-  c.set(CURLOPT_VERBOSE, 1L);  // into on_words(), nowhere else
-  c.set(CURLOPT_ERRORBUFFER, c.text.data());
-  c.set(CURLOPT_URL, request.url.c_str());
-  for (const std::string& header : request.headers) c.list = curl_slist_append(c.list, header.c_str());
-  c.list = curl_slist_append(c.list, "Expect:");
-  c.set(CURLOPT_HTTPHEADER, c.list);
   set_tls(h, config_, request.own_host);
   CURLcode code = curl_easy_perform(h);
   if (standing_.stop) throw Error(ErrorCode::cancelled, "stopped");
