@@ -10,7 +10,7 @@ import threading
 import pytest
 
 from support.imagebuilder import File, busybox
-from support.registry import OCI, FakeRegistry, Registry, TestImage, compressed, digest, gzipped, make_ca, noise, noise_layout
+from support.registry import OCI, FakeRegistry, Registry, TestImage, certs_folder, compressed, digest, gzipped, make_ca, noise, noise_layout
 from support.schema import conforms
 from support.tools import DEEP
 
@@ -176,15 +176,10 @@ def test_tls_users_and_files(engine, cleanup):
     engine.ok("pull", *trust, "--authfile", other, name)
     engine.ok("pull", *trust, name, env={"REGISTRY_AUTH_FILE": other})
     # The place for all commands, run too.
-    place = pathlib.Path("/etc/containers/certs.d", registry.host)
-    place.mkdir(parents=True)
-    try:
+    with certs_folder("/etc/containers/certs.d", registry.host) as place:
         os.symlink(files["ca.pem"], place / "ca.crt")
         engine.ok("rmi", "-f", name)
         assert engine.ok("run", "--rm", "--network", "none", name, "echo", "x", env={"REGISTRY_AUTH_FILE": other}).out == "x\n"
-    finally:
-        (place / "ca.crt").unlink()
-        place.rmdir()
     engine.ok("pull", "--tls-verify=false", "--creds", "me:secret word", name)
 
 

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """TLS with registries: whom we trust, who we are, and what is said when it comes to nothing."""
-import contextlib
 import os
 import pathlib
 import shutil
@@ -9,7 +8,7 @@ import subprocess
 
 import pytest
 
-from support.registry import FakeRegistry, Registry, TestImage, make_ca
+from support.registry import FakeRegistry, Registry, TestImage, certs_folder, make_ca
 
 ONCE = {"SERVIN_TRANSFER_TRIES": "1"}
 PLACES = ["/etc/docker/certs.d", "/etc/containers/certs.d"]
@@ -21,21 +20,6 @@ def cleanup():
     yield things
     for thing in reversed(things):
         thing.close()
-
-
-@contextlib.contextmanager
-def folder_of(place, host):
-    """certs.d/HOST:PORT of this machine, gone afterwards with what had to be made for it."""
-    folder = pathlib.Path(place, host)
-    made = [path for path in (folder, *folder.parents) if not path.exists()]
-    folder.mkdir(parents=True)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder)
-        for path in made[1:]:
-            with contextlib.suppress(OSError):  # another test is at it
-                path.rmdir()
 
 
 def tls_registry(cleanup, files, **more):
@@ -70,7 +54,7 @@ def test_folders_of_this_machine(engine, cleanup, place):
     registry = Registry(f"{engine.dir}/registry", files, clients=files["ca.pem"])
     cleanup.append(registry)
     name = f"{registry.host}/mine/base:1"
-    with folder_of(place, registry.host) as folder:
+    with certs_folder(place, registry.host) as folder:
         explained(engine, name, match=f"registry {registry.host}: its certificate is not trusted",
                   cure=f"/etc/containers/certs.d/{registry.host}/ca.crt")
         shutil.copy(files["ca.pem"], folder / "ca.crt")

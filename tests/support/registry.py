@@ -12,6 +12,7 @@ import os
 import pathlib
 import random
 import re
+import shutil
 import socket
 import ssl
 import subprocess
@@ -83,6 +84,21 @@ def make_ca(folder, name="127.0.0.1", dates=("-days", "30")):
         openssl("x509", "-req", "-in", f"{who}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-out", f"{who}.pem",
                 *valid, "-extfile", f"{who}.ext")
     return {file.stem + file.suffix: str(file) for file in folder.iterdir()}
+
+
+@contextlib.contextmanager
+def certs_folder(place, host):
+    """certs.d/HOST:PORT of this machine, gone afterwards with what had to be made for it."""
+    folder = pathlib.Path(place, host)
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+        for path in made[1:]:
+            with contextlib.suppress(OSError):  # another test is at it
+                path.rmdir()
 
 
 class Registry:
