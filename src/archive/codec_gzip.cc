@@ -50,7 +50,6 @@ class ZlibCodec : public Codec {
 
 struct Isal {
   decltype(&::isal_inflate_init) init = nullptr;
-  decltype(&::isal_inflate_reset) reset = nullptr;
   decltype(&::isal_inflate) inflate = nullptr;
 };
 
@@ -171,9 +170,8 @@ Isal load_isal() {
   void* library = ::dlopen("libisal.so.2", RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) return {};
   isal.init = reinterpret_cast<decltype(isal.init)>(::dlsym(library, "isal_inflate_init"));
-  isal.reset = reinterpret_cast<decltype(isal.reset)>(::dlsym(library, "isal_inflate_reset"));
   isal.inflate = reinterpret_cast<decltype(isal.inflate)>(::dlsym(library, "isal_inflate"));
-  if (isal.init == nullptr || isal.reset == nullptr || isal.inflate == nullptr || !works(isal)) return {};
+  if (isal.init == nullptr || isal.inflate == nullptr || !works(isal)) return {};
   return isal;
 }
 

@@ -54,17 +54,6 @@ std::string link_target(const std::string& path, const std::string& target) {
   return join(parts, "/");
 }
 
-/// By pread: the descriptor's position stays where it is.
-class FileFromStart : public archive::ByteSource {
- public:
-  FileFromStart(const Fd& file, std::uint64_t size, const std::string& name) : source_(file, 0, size, name) {}
-  std::size_t read(void* buffer, std::size_t n) override { return source_.read(buffer, n); }
-  std::uint64_t skip(std::uint64_t n) override { return source_.skip(n); }
-
- private:
-  archive::RangeSource source_;
-};
-
 }  // namespace
 
 std::string Bundle::read(const std::string& path, std::size_t limit) const {
@@ -75,7 +64,8 @@ std::string Bundle::read(const std::string& path, std::size_t limit) const {
 TarBundle::TarBundle(const Fd& file, std::string name) : file_(file), name_(std::move(name)) {
   struct stat st{};
   if (::fstat(file.get(), &st) != 0) throw_errno("read {}", name_);
-  FileFromStart source(file, static_cast<std::uint64_t>(st.st_size), name_);
+  // By pread: the descriptor's position stays where it is.
+  archive::RangeSource source(file, 0, static_cast<std::uint64_t>(st.st_size), name_);
   archive::TarReader reader(source);
   archive::TarEntry entry;
   std::size_t count = 0, memory = 0;
