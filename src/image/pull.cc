@@ -60,6 +60,7 @@ class Puller {
   Pulled run() {
     tell("resolving", 0, 0, false);
     Document top = fetch_top();
+    if (options_.found) options_.found();
     tell("resolving", top.text.size(), top.text.size(), true);
     PlannedImage image;
     Document manifest = find_manifest(top, 0);

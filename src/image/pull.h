@@ -3,6 +3,7 @@
 // servin-transfer; every document and every blob is compared here with the digest and the size that it must have.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,7 @@ namespace servin::image {
 struct PullOptions {
   std::string platform;  // "" = the host's
   std::uint64_t max_entries = 0, max_bytes = 0;
+  std::function<void()> found;  // a registry has it; what fails from here on is no reason to look elsewhere
 };
 
 struct Pulled {

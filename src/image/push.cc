@@ -9,6 +9,7 @@
 
 #include <sys/stat.h>
 
+#include "base/log.h"
 #include "base/strings.h"
 #include "image/fetch.h"
 #include "image/layer_type.h"
@@ -179,8 +180,13 @@ class Pusher {
     auto answer = put_manifest(client_, place_, target_.tag.empty() ? digest.str() : target_.tag, type, document);
     pushed_.digest = digest.str();
     pushed_.size = document.size();
-    oci::Digest subject = oci::parse_artifact(document).subject;
-    if (!subject.empty() && answer.value("subject").empty()) list_by_tag(client_, place_, subject, {document});
+    try {
+      oci::Digest subject = oci::parse_artifact(document).subject;
+      if (!subject.empty() && answer.value("subject").empty()) list_by_tag(client_, place_, subject, {document});
+    } catch (const Error& e) {
+      log::warn("{}: it is there, but not in the list of what refers to its subject: {}", target_.familiar(),
+                e.message());
+    }
     Referrers(store_, client_, place_, digest).send(target_.familiar());
   }
 

@@ -25,23 +25,30 @@ constexpr const char* manifest_file = "manifest";
 
 void Referrers::keep(const std::string& name) {
   try {
-    keep_all();
+    keep_all(name);
   } catch (const Error& e) {
     log::warn("{}: what refers to it (signatures and the like) was not kept: {}", name, e.message());
   }
 }
 
-void Referrers::keep_all() {
+void Referrers::keep_all(const std::string& name) {
   transfer::Answer answer;
   transfer::Client::Request request;
   request.op = "referrers";
   request.text = {{"digest", subject_.str()}};
   std::string list = fetch_bytes(client_, place_, request, oci::max_manifest_size, answer);
   if (list.empty()) return;
-  std::size_t left_out = 0;
-  for (const oci::Descriptor& entry : oci::parse_index(list).manifests)
-    if (!keep_one(entry)) ++left_out;
-  if (left_out > 0) log::warn("{} of what refers to {} is too large to be kept", left_out, subject_.str());
+  bytes_ = tree_size(folder());  // of earlier pulls
+  std::size_t large = 0;
+  for (const oci::Descriptor& entry : oci::parse_index(list).manifests) {
+    try {
+      if (!keep_one(entry)) ++large;
+    } catch (const Error& e) {
+      // One that is gone or odd is no reason to lose the others.
+      log::warn("{}: what refers to it, {}, was not kept: {}", name, entry.digest.str(), e.message());
+    }
+  }
+  if (large > 0) log::warn("{} of what refers to {} is too large to be kept", large, subject_.str());
 }
 
 /// False: it is too large.
@@ -85,9 +92,13 @@ void Referrers::send(const std::string& name) {
   try {
     std::vector<std::string> unlisted;
     for (const std::string& hex : list_dir(folder())) {
-      bool listed = false;
-      std::string document = send_one(hex, listed);
-      if (!listed) unlisted.push_back(std::move(document));
+      try {
+        bool listed = false;
+        std::string document = send_one(hex, listed);
+        if (!listed) unlisted.push_back(std::move(document));
+      } catch (const Error& e) {
+        log::warn("{}: it is there, but what refers to it, sha256:{}, is not: {}", name, hex, e.message());
+      }
     }
     list_by_tag(client_, place_, subject_, unlisted);
   } catch (const Error& e) {

@@ -24,7 +24,7 @@ class Referrers {
 
  private:
   std::string folder() const { return store_.paths().referrers() + "/" + subject_.hex(); }
-  void keep_all();
+  void keep_all(const std::string& name);
   bool keep_one(const oci::Descriptor& entry);
   std::string send_one(const std::string& hex, bool& listed);
   void upload(const std::string& path, const oci::Descriptor& blob);

@@ -62,6 +62,30 @@ std::optional<Image> ImageStore::find_by_digest(const oci::Reference& reference)
   return std::nullopt;
 }
 
+std::optional<Image> ImageStore::find_by_name(const std::vector<oci::Reference>& names) {
+  for (const oci::Reference& name : names) {
+    if (!name.digest.empty()) {
+      if (auto image = find_by_digest(name)) return image;
+    } else if (auto id = db_.reference(name.str())) {
+      if (auto row = db_.image(*id)) return Image::from_row(*row, db_.references_of(*id));
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<Image> ImageStore::find_by_id(const std::string& text) {
+  std::string hex = id_prefix(text);
+  if (hex.empty()) return std::nullopt;
+  std::vector<state::ImageRow> rows = db_.images_by_prefix(hex);
+  if (rows.size() > 1)
+    throw error(ErrorCode::conflict, "{} is the start of several images' ids", text)
+        .with_id("E-IMAGE-AMBIGUOUS")
+        .with_hint("give more digits: servin image ls --no-trunc shows them all");
+  if (rows.empty()) return std::nullopt;
+  return Image::from_row(rows[0], db_.references_of(rows[0].id));
+}
+
+/// Names before ids: "cafe" is both.
 std::optional<Image> ImageStore::find(const std::string& text) {
   std::vector<oci::Reference> names;
   std::optional<Error> not_a_name;
@@ -70,34 +94,18 @@ std::optional<Image> ImageStore::find(const std::string& text) {
   } catch (const Error& e) {
     not_a_name = e;
   }
-  for (const oci::Reference& name : names) {
-    if (!name.digest.empty()) {
-      if (auto image = find_by_digest(name)) return image;
-    } else if (auto id = db_.reference(name.str())) {
-      if (auto row = db_.image(*id)) return Image::from_row(*row, db_.references_of(*id));
-    }
-  }
-  if (std::string hex = id_prefix(text); !hex.empty()) {
-    std::vector<state::ImageRow> rows = db_.images_by_prefix(hex);
-    if (rows.size() > 1)
-      throw error(ErrorCode::conflict, "{} is the start of several images' ids", text)
-          .with_id("E-IMAGE-AMBIGUOUS")
-          .with_hint("give more digits: servin image ls --no-trunc shows them all");
-    if (rows.size() == 1) return Image::from_row(rows[0], db_.references_of(rows[0].id));
-  } else if (not_a_name) {
-    throw *not_a_name;
-  }
-  if (not_a_name || names.empty() || !other_names_) return std::nullopt;
-  for (const oci::Reference& name : other_names_(text))
-    if (auto id = db_.reference(name.str()))
-      if (auto row = db_.image(*id)) return Image::from_row(*row, db_.references_of(*id));
+  if (auto image = find_by_name(names)) return image;
+  if (!names.empty() && other_names_)
+    if (auto image = find_by_name(other_names_(text))) return image;
+  if (auto image = find_by_id(text)) return image;
+  if (not_a_name && id_prefix(text).empty()) throw *not_a_name;
   return std::nullopt;
 }
 
 std::string ImageStore::meant(const Image& image, const std::string& text) {
   for (const std::string& reference : image.references)
     if (names_it(text, reference)) return reference;
-  if (!id_prefix(text).empty() || !other_names_) return "";
+  if (!other_names_) return "";
   for (const oci::Reference& name : other_names_(text))
     if (std::ranges::find(image.references, name.str()) != image.references.end()) return name.str();
   return "";

@@ -123,6 +123,8 @@ class ImageStore {
 
  private:
   std::optional<Image> find(const std::string& text);
+  std::optional<Image> find_by_name(const std::vector<oci::Reference>& names);
+  std::optional<Image> find_by_id(const std::string& text);
   std::optional<Image> find_by_digest(const oci::Reference& reference);
   Error not_found(const std::string& text);
   /// With the store's lock held: everything that none of `images` needs.

@@ -109,4 +109,7 @@ struct Reference {
   std::string familiar_name() const;
 };
 
+/// The first part of a name is a registry when it could not be a repository's: it has a dot, a colon or capitals.
+bool looks_like_registry(std::string_view part);
+
 }  // namespace servin::oci

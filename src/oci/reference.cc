@@ -66,11 +66,6 @@ bool valid_registry(std::string_view text) {
   return !text.empty() && valid_host(text);
 }
 
-/// The first part of a name is a registry when it could not be a repository's: it has a dot, a colon or capitals.
-bool looks_like_registry(std::string_view part) {
-  return part == "localhost" || part.find_first_of(".:[") != std::string_view::npos || lower(part) != part;
-}
-
 bool valid_tag(std::string_view tag) {
   if (tag.empty() || tag.size() > max_tag || !is_word(tag.front())) return false;
   return std::ranges::all_of(tag, [](char c) { return is_word(c) || c == '.' || c == '-'; });
@@ -109,6 +104,10 @@ std::string with_suffixes(std::string name, const Reference& reference) {
 }
 
 }  // namespace
+
+bool looks_like_registry(std::string_view part) {
+  return part == "localhost" || part.find_first_of(".:[") != std::string_view::npos || lower(part) != part;
+}
 
 Reference Reference::parse(std::string_view text) {
   if (text.empty()) throw bad(text, "it is empty", "write NAME or NAME:TAG");

@@ -16,11 +16,9 @@ namespace {
 constexpr const char* main_file = "/etc/containers/registries.conf";
 constexpr const char* folder = "/etc/containers/registries.conf.d";
 
-/// Is the first word of a name a host, as docker reads it?
 bool has_registry(const std::string& text) {
   std::size_t slash = text.find('/');
-  std::string_view first = std::string_view(text).substr(0, slash);
-  return slash != std::string::npos && (first.find_first_of(".:") != std::string::npos || first == "localhost");
+  return slash != std::string::npos && oci::looks_like_registry(std::string_view(text).substr(0, slash));
 }
 
 std::string text_of(const TomlTable& table, const std::string& key) {

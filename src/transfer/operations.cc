@@ -278,8 +278,17 @@ bool add_referrers(const HttpResponse& response, Json& list) {
   if (response.status != 200 || media_type(response) != index_type) return false;
   Json json = Json::parse(response.text, nullptr, false);
   if (!json.is_object() || !json.contains("manifests") || !json["manifests"].is_array()) return false;
-  for (Json& entry : json["manifests"])
-    if (list.size() < max_referrers) list.push_back(std::move(entry));
+  for (const Json& entry : json["manifests"]) {
+    if (list.size() >= max_referrers) break;
+    // Nothing but what the engine reads: whatever else there is may be large and deep.
+    Json kept = Json::object();
+    for (const char* key : {"mediaType", "digest", "artifactType"})
+      if (entry.is_object() && entry.contains(key) && entry[key].is_string() &&
+          entry[key].get_ref<const std::string&>().size() <= 256)
+        kept[key] = entry[key];
+    if (entry.is_object() && entry.contains("size") && entry["size"].is_number_unsigned()) kept["size"] = entry["size"];
+    list.push_back(std::move(kept));
+  }
   return true;
 }
 
@@ -292,7 +301,11 @@ Json referrers(Work& work) {
     request.url = path;
     request.headers = {fmt::format("Accept: {}", index_type)};
     request.text_limit = manifest_limit;
-    return work.endpoint.exchange(work.session, request, {pull_scope(repository)});
+    HttpResponse response = work.endpoint.exchange(work.session, request, {pull_scope(repository)});
+    // "Not now" is not "there is none".
+    if (response.status == 429 || response.status == 503)
+      response = work.endpoint.exchange_patiently(work.session, request, {pull_scope(repository)});
+    return response;
   };
   Json list = Json::array();
   std::set<std::string> pages;

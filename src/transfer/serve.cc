@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <condition_variable>
+#include <csignal>
 #include <deque>
 #include <map>
 #include <memory>
@@ -167,6 +168,8 @@ class Server {
 }  // namespace
 
 int serve(Fd control) {
+  // Who reads what we write may have heard enough.
+  ::signal(SIGPIPE, SIG_IGN);
   try {
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) return 125;
     enter_sandbox();

@@ -102,6 +102,43 @@ def test_a_registry_that_does_not_answer_is_not_passed_over(engine, three, how):
     assert not second.requests
 
 
+def test_a_registry_that_has_lost_a_part_is_not_passed_over(engine, three):
+    first, second, _ = three
+    search_in(engine, first, second)
+    image = TestImage()
+    first.put("tool:1", image)
+    second.put("tool:1", TestImage())
+    first.hook = lambda request: "/blobs/" in request.path and (request.answer(404) or True)
+    engine.fails("pull", "tool:1", env=QUICK, match=first.host)
+    assert not second.requests
+
+
+def test_a_registry_that_takes_our_credentials_no_more_is_not_passed_over(engine, three):
+    """A stranger may be told that it is forbidden where there is nothing; who has an account there must know why."""
+    first, second, _ = three
+    search_in(engine, first, second)
+    first.users = {"a": "another word by now"}
+    second.put("tool:1", TestImage())
+    auth = pathlib.Path(engine.dir, "auth.json")
+    auth.write_text(json.dumps({"auths": {first.host: {"username": "a", "password": "first-word"}}}))
+    engine.fails("pull", "--authfile", auth, "tool:1", match=first.host)
+    assert not second.requests
+    engine.ok("pull", "tool:1")
+
+
+def test_a_short_name_that_could_be_an_id(engine, three):
+    first, second, _ = three
+    search_in(engine, first, second)
+    second.put("cafe:latest", runnable())
+    full = f"{second.host}/cafe:latest"
+    assert engine.ok("pull", "-q", "cafe").out == f"{full}\n"
+    identity = engine.ok("image", "inspect", full).json()[0]["Id"]
+    assert engine.ok("image", "inspect", "cafe").json()[0]["Id"] == identity
+    engine.ok("tag", full, "second-name:1")
+    assert engine.ok("rmi", "cafe").out.split() == ["Untagged:", full]
+    assert engine.ok("image", "inspect", "second-name:1").json()[0]["Id"] == identity
+
+
 def test_short_names_and_credentials(engine, three):
     """Each registry gets its own out of the file; --creds are for one, so that it must be named."""
     first, second, _ = three

@@ -53,8 +53,13 @@ class Connection {
     r.https_proxy = variable("https_proxy", "HTTPS_PROXY");
     r.no_proxy = variable("no_proxy", "NO_PROXY");
     r.token_servers = variable("SERVIN_TOKEN_SERVERS", nullptr);
+    known_ = known_ || !(c.user + c.password + c.identity_token + c.registry_token).empty();
     return {client_.add(r), place.host, place.repository, place.mirror};
   }
+
+  /// Does anybody who was reached since know us by credentials?
+  void forget_who_knows_us() { known_ = false; }
+  bool known() const { return known_; }
 
  private:
   registry::Credentials credentials(const registry::Place& place) const {
@@ -72,6 +77,7 @@ class Connection {
 
   const RegistryAccess& access_;
   transfer::Client client_;
+  bool known_ = false;
 };
 
 void refuse_built_in(const oci::Reference& reference, std::string_view verb) {
@@ -117,15 +123,17 @@ std::vector<std::string> tags_at(Connection& connection, const image::RegistryPl
   return tags;
 }
 
-/// `done` hears of each tag.
+/// `found` hears that there is one, `done` of each tag that is here then.
 void pull_tags(image::ImageStore& store, Connection& connection, const oci::Reference& reference,
                const registry::NameRules& rules, const PullRequest& request, const ProgressSink& progress,
-               const std::function<void(const image::Pulled&)>& done) {
+               const std::function<void()>& found, const std::function<void(const image::Pulled&)>& done) {
   std::vector<image::RegistryPlace> places = reach_all(connection, reference, rules);
   std::vector<std::string> tags = {reference.tag};
   if (request.all_tags) tags = tags_at(connection, places.back());
+  if (request.all_tags) found();
   image::PullOptions options;
   options.platform = request.platform;
+  options.found = found;
   for (const std::string& tag : tags) {
     oci::Reference one = reference;
     one.tag = tag;
@@ -161,14 +169,18 @@ std::vector<PulledImage> LocalEngine::pull(const PullRequest& request, const Pro
   };
   std::vector<std::string> missed;
   for (const oci::Reference& name : names) {
+    bool found = false;
+    connection.forget_who_knows_us();
     try {
-      pull_tags(images_, connection, name, rules, request, progress, done);
+      pull_tags(images_, connection, name, rules, request, progress, [&] { found = true; }, done);
       return pulled;
     } catch (const Error& e) {
-      // Only who says that he has no such image is passed over. One who cannot be reached is not: whoever keeps us from
-      // a registry would choose the next one for us.
-      bool not_there = e.id() == "E-REGISTRY-NOT-FOUND" || e.id() == "E-REGISTRY-DENIED";
-      if (names.size() == 1 || !not_there || !pulled.empty()) throw;
+      // Only who says that he has no such image is passed over, and to strangers some say that it is forbidden. One who
+      // cannot be reached is not, nor one who takes our credentials no more: whoever can bring that about would choose
+      // the next registry for us.
+      bool stranger = e.id() == "E-REGISTRY-DENIED" && !connection.known();
+      bool not_there = !found && (e.id() == "E-REGISTRY-NOT-FOUND" || stranger);
+      if (names.size() == 1 || !not_there) throw;
       missed.push_back(e.message());
     }
   }
