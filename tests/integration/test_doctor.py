@@ -82,6 +82,18 @@ def test_a_mounted_volume_is_no_stray(engine, healthy):
     assert checks(engine)["stray mounts"] == healthy["stray mounts"]
 
 
+def test_a_disk_of_the_administrators_in_a_volume_stays(engine, healthy):
+    place = pathlib.Path(engine.ok("volume", "inspect", "data").json()[0]["Mountpoint"])
+    engine.ok("rm", "-f", "kept")
+    subprocess.run(["mount", "-t", "tmpfs", "none", str(place)], check=True)
+    try:
+        (place / "precious").touch()
+        assert checks(engine, "--repair")["stray mounts"] == healthy["stray mounts"]
+        assert os.path.ismount(place) and (place / "precious").exists()
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
+
+
 def test_a_mount_in_use_is_told(engine, healthy):
     place = pathlib.Path(engine.root, "odd")
     place.mkdir(parents=True)

@@ -90,11 +90,11 @@ void LocalEngine::check_leftovers(std::vector<DoctorCheck>& checks, bool repair)
 void LocalEngine::check_strays(std::vector<DoctorCheck>& checks, bool repair) {
   auto is_known = [&](const std::string& id) { return db_.container(id) || path_exists(run_dir(id)); };
   checks.push_back(judge_strays("stray control groups", stray_cgroups(paths_, is_known), repair));
-  auto is_marked = [&](const std::string& name) { return path_exists(paths_.run + "/volumes/" + name + ".mounted"); };
-  checks.push_back(judge_strays("stray mounts", stray_mounts(paths_, is_marked), repair));
+  auto is_volume = [&](const std::string& name) { return db_.volume(name).has_value(); };
+  checks.push_back(judge_strays("stray mounts", stray_mounts(paths_, is_volume), repair));
   std::vector<Stray> links;
-  for (const auto& name : networks_.strays())
-    links.push_back({name, "ip link delete " + name, [this, name] { networks_.remove_link(name); }});
+  for (const auto& link : networks_.strays())
+    links.push_back({link.name, "ip link delete " + link.name, [this, link] { networks_.remove_link(link.index); }});
   checks.push_back(judge_strays("stray links", links, repair));
 
   std::uint64_t garbage = images_.collect_garbage(!repair);

@@ -47,7 +47,7 @@ std::vector<Stray> stray_cgroups(const Paths& paths, const std::function<bool(co
   return strays;
 }
 
-std::vector<Stray> stray_mounts(const Paths& paths, const std::function<bool(const std::string&)>& is_mounted_volume) {
+std::vector<Stray> stray_mounts(const Paths& paths, const std::function<bool(const std::string&)>& is_volume) {
   std::vector<Stray> strays;
   auto table = kernel::mount_table();
   // What was mounted last goes first.
@@ -58,7 +58,7 @@ std::vector<Stray> stray_mounts(const Paths& paths, const std::function<bool(con
     bool whole_folder = point == paths.run || point == paths.snapshots() || point == paths.volumes() ||
                         point == paths.blobs() || point == paths.root + "/containers" || point == paths.tmp();
     std::string volume = volume_of(paths, point);
-    if (whole_folder || (!volume.empty() && is_mounted_volume(volume))) continue;
+    if (whole_folder || (!volume.empty() && is_volume(volume))) continue;
     strays.push_back({point, "umount " + point, [point] { unmount(point); }});
   }
   return strays;

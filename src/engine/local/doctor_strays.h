@@ -19,9 +19,8 @@ struct Stray {
 
 /// Control groups below the engine's own of containers that `is_known` knows nothing of.
 std::vector<Stray> stray_cgroups(const Paths& paths, const std::function<bool(const std::string& id)>& is_known);
-/// Mounts below ROOT and RUN, but for those of volumes that `is_mounted_volume` answers for.
-std::vector<Stray> stray_mounts(const Paths& paths,
-                                const std::function<bool(const std::string& volume)>& is_mounted_volume);
+/// Mounts below ROOT and RUN. What is mounted in a volume that there is may be the administrator's own disk.
+std::vector<Stray> stray_mounts(const Paths& paths, const std::function<bool(const std::string& name)>& is_volume);
 
 /// One line of the answer: none, or which there are and what cures them. `repair`: they go first.
 DoctorCheck judge_strays(const std::string& name, const std::vector<Stray>& strays, bool repair);

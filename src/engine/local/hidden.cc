@@ -91,7 +91,7 @@ std::size_t folders_in(const std::string& path) {
 void LocalEngine::sweep_what_was_left(std::optional<std::size_t> known_containers) {
   bool orphans = known_containers && std::max(folders_in(paths_.root + "/containers"),
                                               folders_in(paths_.run + "/containers")) > *known_containers;
-  if (orphans || db_.has_removed() || networks_.has_unused() || image::needs_sweeping(paths_)) spawn_sweeper();
+  if (orphans || db_.has_removed() || networks_.is_deserted() || image::needs_sweeping(paths_)) spawn_sweeper();
 }
 
 void hidden_cleanup(const Paths& paths, const std::string& id) {

@@ -309,7 +309,9 @@ void Networks::drop_unused() {
   }
 }
 
-bool Networks::has_unused() const { return path_exists(attached_dir()) && list_dir(attached_dir()).empty(); }
+bool Networks::has_unused() { return path_exists(run_dir()) && stack().has_unused(); }
+
+bool Networks::is_deserted() const { return path_exists(attached_dir()) && list_dir(attached_dir()).empty(); }
 
 void Networks::forget(const std::string& container) {
   for (const auto& id : store_.networks_of(container)) store_.leases(id).release(container);
@@ -333,9 +335,9 @@ void Networks::remove(const Network& network) {
   stack().remove_network(network_config(network));
 }
 
-std::vector<std::string> Networks::strays() {
+std::vector<network::Link> Networks::strays() {
   // Before the first container of all there is no folder, and a look makes none.
-  return path_exists(run_dir()) ? stack().strays() : std::vector<std::string>();
+  return path_exists(run_dir()) ? stack().strays() : std::vector<network::Link>();
 }
 
 void Networks::reload() {

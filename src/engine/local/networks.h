@@ -62,8 +62,10 @@ class Networks {
   void leave(const std::string& container);
   /// After a short rest, so that the next container finds its bridge: for a sweeper, for nobody who is waited for.
   void drop_unused();
-  /// Nobody is in any, and something of them may be left.
-  bool has_unused() const;
+  /// Nobody is in any, and something of them may be left: a cheap look.
+  bool is_deserted() const;
+  /// Is there anything for drop_unused()?
+  bool has_unused();
   /// It is removed: its addresses are free.
   void forget(const std::string& container);
   void rename(const std::string& container, const std::string& name);
@@ -76,8 +78,8 @@ class Networks {
   /// It is in no container's way any more: record, resolver and what the kernel has of it go.
   void remove(const Network& network);
   /// Links that are nobody's, and what takes one away.
-  std::vector<std::string> strays();
-  void remove_link(const std::string& name) { stack().remove_link(name); }
+  std::vector<network::Link> strays();
+  void remove_link(int index) { stack().remove_link(index); }
   /// Everything in the kernel anew.
   void reload();
   /// Containers that are attached although `is_running` says no leave.

@@ -192,12 +192,12 @@ void NetworkStack::reload() {
   allow_in_foreign_tables(kernel_->nft, kernel_->mark(), kernel_->foreign_links(inventory.networks));
 }
 
-std::vector<std::string> NetworkStack::strays() {
+std::vector<Link> NetworkStack::strays() {
   FileLock lock = kernel_->lock();
   return kernel_->strays(kernel_->inventory());
 }
 
-void NetworkStack::remove_link(const std::string& name) { kernel_->links.remove(name); }
+void NetworkStack::remove_link(int index) { kernel_->links.remove(index); }
 
 void NetworkStack::remove_all() {
   FileLock lock = kernel_->lock();

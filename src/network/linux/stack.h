@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "network/linux/links.h"
 #include "network/network.h"
 #include "os/fd.h"
 
@@ -77,8 +78,8 @@ class NetworkStack {
   /// Removes links of this root that belong to nobody.
   void reload();
   /// Links of this root that belong to no network and no attached container.
-  std::vector<std::string> strays();
-  void remove_link(const std::string& name);
+  std::vector<Link> strays();
+  void remove_link(int index);
   /// Nothing of this root is left in the kernel.
   void remove_all();
 

@@ -209,18 +209,19 @@ struct NetworkStack::Kernel {
   }
 
   /// Links of this root's that belong to none of these.
-  std::vector<std::string> strays(const Inventory& inventory) {
-    std::vector<std::string> owners, found;
+  std::vector<Link> strays(const Inventory& inventory) {
+    std::vector<std::string> owners;
+    std::vector<Link> found;
     for (const auto& n : inventory.networks) owners.push_back(alias("network " + n.id));
     for (const auto& c : inventory.containers) owners.push_back(alias("container " + c.plan.container_id));
     for (const auto& link : links.list())
       if (link.alias.starts_with(alias("")) && std::find(owners.begin(), owners.end(), link.alias) == owners.end())
-        found.push_back(link.name);
+        found.push_back(link);
     return found;
   }
 
   void remove_strays(const Inventory& inventory) {
-    for (const auto& link : strays(inventory)) links.remove(link);
+    for (const auto& link : strays(inventory)) links.remove(link.index);
   }
 
   void remove_everything() {
