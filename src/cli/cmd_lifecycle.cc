@@ -33,7 +33,7 @@ std::optional<int> timeout_of(const Parsed& parsed) {
 // --- start
 
 int start_attached(Context& context, const Parsed& parsed) {
-  if (parsed.args.size() != 1) {
+  if (parsed.args.size() != 1 || parsed.flag("all")) {
     throw Error(ErrorCode::invalid_argument, "start --attach: one container at a time")
         .with_id("E-OPTION-CONFLICT")
         .with_hint("start the others without --attach");
@@ -92,7 +92,9 @@ constexpr auto restart_examples = std::to_array<Example>({{"restart web", ""}});
 
 int kill_handler(Context& context, const Parsed& parsed) {
   std::string signal = parsed.value_or("signal", "KILL");
-  return for_each_target(context, named_or_all(context, parsed, is_running), true,
+  // One that waits for its next start has nothing to signal.
+  auto has_processes = [](engine::Status status) { return is_running(status) && status != engine::Status::restarting; };
+  return for_each_target(context, named_or_all(context, parsed, has_processes), true,
                          [&](const std::string& name) { context.engine().kill(name, signal); });
 }
 constexpr auto kill_options = std::to_array<OptionSpec>({signal_option, all_running});

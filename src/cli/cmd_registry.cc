@@ -269,7 +269,7 @@ constexpr std::string_view pull_text =
     "Short names mean docker.io/library, unless unqualified-search-registries lists others: these are asked in their "
     "order until one has the image. That list, aliases, mirrors and registries without TLS stand in "
     "/etc/containers/registries.conf, CAs in /etc/containers/certs.d or /etc/docker/certs.d. HTTPS_PROXY, HTTP_PROXY "
-    "and NO_PROXY are honoured. What refers to an image, such as its signatures, is kept with it.";
+    "and NO_PROXY are honoured. What refers to the image of this platform, such as its signatures, is kept with it.";
 constexpr std::string_view push_text =
     "Uploads what the registry does not have. Layers that are stored uncompressed are sent as gzip. What "
     "refers to the image, such as its signatures, goes along if it came with it.";

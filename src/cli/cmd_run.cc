@@ -90,7 +90,8 @@ auto with_image(Context& context, const Parsed& parsed, RunRequest& run, F&& mak
   return make();
 }
 
-/// --replace: the other one goes when everything but its name is well, so that a mistyped image costs nobody anything.
+/// --replace: the other one goes before its name, ports and addresses can be had, but not for an image that is not
+/// there. What only a start finds out (a mount's source, a port of somebody else's) comes too late for it.
 template <typename F>
 auto with_name(Context& context, const RunRequest& run, F&& make) {
   try {
@@ -99,7 +100,9 @@ auto with_name(Context& context, const RunRequest& run, F&& make) {
     if (!run.replace || e.id() != "E-NAME-TAKEN") throw;
   }
   try {
-    context.engine().remove(run.create.name, true, true);
+    engine::Container holder = context.engine().inspect(run.create.name);
+    // By then the name may be gone, and be the beginning of somebody's id.
+    if (holder.name() == run.create.name) context.engine().remove(holder.config.id, true, false);
   } catch (const Error& e) {
     if (e.id() != "E-CONTAINER-NOT-FOUND") throw;
   }

@@ -34,7 +34,7 @@ constexpr auto container_table = std::to_array<OptionSpec>({
      .complete = Complete::choice,
      .choices = "missing|never|always"},
     {.names = "-q,--quiet", .value = "", .help = "no progress"},
-    {.names = "--replace", .value = "", .help = "remove the container that has the name"},
+    {.names = "--replace", .value = "", .help = "first remove the container that has the name, running or not"},
     {.names = "--rm", .value = "", .help = "remove it when it has ended"},
     // The process
     {.names = "-i,--interactive", .value = "", .help = "keep stdin open"},
