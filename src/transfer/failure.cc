@@ -123,7 +123,10 @@ bool is_final(const Breakdown& what) {
                                 CURLE_SSL_CERTPROBLEM,          CURLE_OUT_OF_MEMORY,
                                 CURLE_UNSUPPORTED_PROTOCOL,     CURLE_WEIRD_SERVER_REPLY};
   bool refused = is_alert(what.text) && !has(what.text, "internal error");
-  return std::ranges::find(codes, what.code) != codes.end() || refused || what.proxy_status / 100 == 4;
+  // What is no answer may be the rest of an earlier one: a new connection is worth a try.
+  bool rest = what.reused && (what.code == CURLE_UNSUPPORTED_PROTOCOL || what.code == CURLE_WEIRD_SERVER_REPLY);
+  bool known = std::ranges::find(codes, what.code) != codes.end() && !rest;
+  return known || refused || what.proxy_status / 100 == 4;
 }
 
 }  // namespace

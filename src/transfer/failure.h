@@ -18,6 +18,7 @@ struct Breakdown {
   std::string proxy;                // HOST:PORT of the proxy between, without its password
   long proxy_status = 0;            // the proxy's answer to CONNECT
   bool certificate_wanted = false;  // of ours, and the connection broke before it said anything else
+  bool reused = false;              // the connection had carried an exchange before
   long certificate = 0;             // OpenSSL's X509_V_ERR_* for the registry's
 };
 

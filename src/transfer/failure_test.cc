@@ -54,6 +54,13 @@ TEST(Failure, WhoSpeaksTlsIsNotTriedInTheClear) {
   EXPECT_FALSE(failure_of(config(), what).speaks_no_tls());
 }
 
+TEST(Failure, WhatIsNoAnswerMayBeTheRestOfAnother) {
+  Breakdown what = broken(CURLE_UNSUPPORTED_PROTOCOL);
+  EXPECT_TRUE(failure_of(config(), what).is_final());
+  what.reused = true;
+  EXPECT_FALSE(failure_of(config(), what).is_final());
+}
+
 TEST(Failure, AProxysPasswordIsInNoMessage) {
   EXPECT_EQ(proxy_name(config(), "http://me:word@proxy.example:3128"), "proxy.example:3128");
   EXPECT_EQ(proxy_name(config(), "proxy.example:3128"), "proxy.example:3128");

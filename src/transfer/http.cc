@@ -79,6 +79,8 @@ struct Session::Curl {
     what.certificate_wanted = certificate_wanted && !headers_seen;
     curl_easy_getinfo(handle, CURLINFO_HTTP_CONNECTCODE, &what.proxy_status);
     curl_easy_getinfo(handle, CURLINFO_SSL_VERIFYRESULT, &what.certificate);
+    long made = 0;
+    what.reused = curl_easy_getinfo(handle, CURLINFO_NUM_CONNECTS, &made) == CURLE_OK && made == 0;
     return what;
   }
 
