@@ -28,6 +28,22 @@ void declare(CLI::App& app, const OptionSpec& option, const std::string& names, 
   slots.emplace_back(&option, slot);
 }
 
+/// Could one of the words be this option, alone, with "=", or among other letters? What nobody wrote is not declared:
+/// CLI11 compares each new name with all that it has, and `run` has over a hundred.
+bool may_be_meant(std::string_view names, const std::vector<std::string>& words) {
+  for (std::size_t at = 0; at < names.size();) {
+    std::string_view name = names.substr(at, names.find(',', at) - at);
+    at += name.size() + 1;
+    for (std::string_view word : words) {
+      bool is_long = name.starts_with("--");
+      if (is_long && word.starts_with(name) && (word.size() == name.size() || word[name.size()] == '=')) return true;
+      bool letters = word.size() > 1 && word[0] == '-' && word[1] != '-';
+      if (!is_long && letters && word.find(name[1]) != std::string_view::npos) return true;
+    }
+  }
+  return false;
+}
+
 /// Names of a global option that the command does not use itself.
 std::string free_names(const CommandSpec& command, const OptionSpec& option) {
   std::string result;
@@ -168,8 +184,11 @@ Parsed parse(const CommandSpec& command, std::span<const std::string> words, Glo
   app.set_help_flag();
   app.allow_extras();
   Slots slots;
-  command.each_option([&](const OptionSpec& option) { declare(app, option, std::string(option.names), slots); });
+  command.each_option([&](const OptionSpec& option) {
+    if (may_be_meant(option.names, arranged.options)) declare(app, option, std::string(option.names), slots);
+  });
   for (const OptionSpec& option : global_options()) {
+    if (!may_be_meant(option.names, arranged.options)) continue;
     std::string names = free_names(command, option);
     if (!names.empty()) declare(app, option, names, slots);
   }
