@@ -107,7 +107,7 @@ Error other_error(const EndpointConfig& config, const Breakdown& what, const std
 #if LIBCURL_VERSION_NUM >= 0x080600
     case CURLE_TOO_LARGE:
 #endif
-      return lies(config, "a header of its answer is too long");
+      return lies(config, "its answer has more than may be of headers: " + what.text);
     case CURLE_UNSUPPORTED_PROTOCOL:
     case CURLE_WEIRD_SERVER_REPLY:
       return lies(config, "the answer is no HTTP: " + what.text);

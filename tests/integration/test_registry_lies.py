@@ -64,11 +64,11 @@ CHUNK = b"1000\r\n" + b" " * 0x1000 + b"\r\n"
 ENDLESS = {
     "chunks": (MANIFEST_HEAD + b"Transfer-Encoding: chunked\r\n\r\n", CHUNK, "is larger than"),
     "no length": (MANIFEST_HEAD + b"\r\n", b" " * 0x1000, "is larger than"),
-    "small headers": (MANIFEST_HEAD, b"X: y\r\n" * 1000, "bytes of headers"),
+    "small headers": (MANIFEST_HEAD, b"X: y\r\n" * 1000, "of headers"),
     "one header": (MANIFEST_HEAD + b"X: ", b"y" * 0x1000, "header"),
-    "100 Continue": (b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 100, "bytes of headers"),
+    "100 Continue": (b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 100, "of headers"),
     "chunk extensions": (MANIFEST_HEAD + b"Transfer-Encoding: chunked\r\n\r\n1;", b"x" * 0x1000, "nothing comes any more"),
-    "trailers": (MANIFEST_HEAD + b"Transfer-Encoding: chunked\r\n\r\n0\r\n", b"X: y\r\n" * 1000, "bytes of headers"),
+    "trailers": (MANIFEST_HEAD + b"Transfer-Encoding: chunked\r\n\r\n0\r\n", b"X: y\r\n" * 1000, "of headers"),
 }
 
 

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from support.registry import FakeRegistry, Registry, TestImage, certs_folder, make_ca
+from support.registry import FakeRegistry, Registry, TestImage, certs_folder, make_ca, past_dates
 
 ONCE = {"SERVIN_TRANSFER_TRIES": "1"}
 PLACES = ["/etc/docker/certs.d", "/etc/containers/certs.d"]
@@ -102,7 +102,7 @@ def test_certificates_of_the_registry_that_will_not_do(engine, cleanup):
         files = make_ca(f"{engine.dir}/{folder}", **how)
         return tls_registry(cleanup, files), ["--cert-dir", certs(engine, ca_crt=files["ca.pem"])]
 
-    expired, expired_ca = served("expired", dates=("-days", "-1"))
+    expired, expired_ca = served("expired", dates=past_dates())
     other, other_ca = served("other", name="other.example")
     unknown, _ = served("unknown")
     signed_by_itself = tls_registry(cleanup, {"server.pem": ca["ca.pem"], "server.key": ca["ca.key"]})

@@ -78,7 +78,7 @@ class Podman(Peer):
     options = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"]
 
     def __init__(self, group, way):
-        podman, netavark = need("podman", "podman"), need("netavark", "netavark")
+        podman, netavark, _ = need("podman", "podman"), need("netavark", "netavark"), need("nft", "nftables")
         need("runc", "runc")
         super().__init__(group)
         self._conf = pathlib.Path(self.folder, "containers.conf")

@@ -65,6 +65,14 @@ def free_port():
         return s.getsockname()[1]
 
 
+def past_dates():
+    """`dates` of yesterday: from 3.4 on openssl takes no negative number of days, and has names for the ends instead."""
+    version = subprocess.run(["openssl", "version"], check=True, capture_output=True, text=True).stdout.split()[1].split(".")
+    if (int(version[0]), int(version[1])) < (3, 4):
+        return "-days", "-1"
+    return "-not_before", "20200101000000Z", "-not_after", "20200201000000Z"
+
+
 def make_ca(folder, name="127.0.0.1", dates=("-days", "30")):
     """A CA, and a certificate of the server (for the address or host `name`, or a list as in subjectAltName) and of a client signed by it. Paths by name. `dates`: of the
     server's, as `openssl x509` takes them."""
