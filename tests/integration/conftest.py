@@ -12,6 +12,7 @@ from support.engine import DISK, MEMORY, PROGRAM, Engine, sweep
 from support.hostcanary import HostCanary
 from support.hosts import other_machine
 from support.images import Images
+from support.registry import FakeRegistry
 
 DEADLINE = 120  # seconds; @pytest.mark.deadline(N) for a test that needs more
 
@@ -137,3 +138,19 @@ def source():
 def machine():
     with other_machine() as name:
         yield name
+
+
+@pytest.fixture
+def cleanup():
+    """Things with a close(), which is called after the test, the last one first."""
+    things = []
+    yield things
+    for thing in reversed(things):
+        thing.close()
+
+
+@pytest.fixture
+def registry():
+    registry = FakeRegistry()
+    yield registry
+    registry.close()

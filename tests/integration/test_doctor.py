@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 
 import pytest
@@ -140,5 +141,13 @@ def test_what_a_killed_command_left(engine, healthy):
     assert not left.exists() and checks(engine)["trash"] == healthy["trash"]
 
 
-def test_programs_that_are_missing_are_named(engine):
-    assert {"servin-shim", "servin-netd", "servin-transfer"} <= checks(engine).keys()
+def test_programs_that_are_missing_are_named(engine, tmp_path):
+    here = pathlib.Path(engine.argv()[0]).parent
+    for name in ("servin", "servin-shim"):
+        shutil.copy(here / name, tmp_path)
+    result = engine.run(argv=[str(tmp_path / "servin"), "--root", engine.root, "system", "doctor", "--format", "json"])
+    rows = {row["Name"]: row for row in map(json.loads, result.lines)}
+    assert rows["servin-shim"]["Result"] == "ok"
+    for name in ("servin-netd", "servin-transfer"):
+        assert rows[name]["Result"] == "failed" and name in rows[name]["Detail"] and rows[name]["Fix"], rows[name]
+    assert all(checks(engine)[name]["Result"] == "ok" for name in ("servin-netd", "servin-transfer"))

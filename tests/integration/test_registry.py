@@ -32,14 +32,6 @@ def fake():
     registry.close()
 
 
-@pytest.fixture
-def cleanup():
-    things = []
-    yield things
-    for thing in things:
-        thing.close()
-
-
 def runnable(*more):
     return TestImage(compressed(busybox()), *more)
 

@@ -8,32 +8,9 @@ import threading
 
 import pytest
 
-from support.faults import stored
 from support.imagebuilder import File
 from support.registry import DOCKER, OCI, FakeRegistry, TestImage, children, digest, gzipped, make_ca, noise
-
-QUICK = {"SERVIN_TRANSFER_STALL": "1", "SERVIN_TRANSFER_TRIES": "2"}
-
-
-@pytest.fixture
-def registry():
-    registry = FakeRegistry()
-    yield registry
-    registry.close()
-
-
-def explained(engine, name, *words, match, **options):
-    """The command fails with the catalogue's entry `name`; nothing of it is in the store."""
-    before = stored(engine)
-    options.setdefault("env", QUICK)
-    result = engine.fails(*words, match=match, **options)
-    lines = result.err.splitlines()
-    assert lines[0].startswith("servin: "), result.err
-    assert lines[-1] == f"  more: servin help {name}", result.err
-    assert stored(engine) == before
-    assert not engine.run("images", "-q").lines
-    return result
-
+from support.registry_errors import QUICK, explained
 
 def no_download_left(engine):
     folder = f"{engine.root}/downloads"

@@ -11,27 +11,7 @@ import time
 import pytest
 
 from support.registry import OCI, FakeRegistry, TestImage, digest, noise
-from support.faults import stored
-
-QUICK = {"SERVIN_TRANSFER_STALL": "1", "SERVIN_TRANSFER_TRIES": "2"}
-
-
-@pytest.fixture
-def registry():
-    registry = FakeRegistry()
-    yield registry
-    registry.close()
-
-
-def explained(engine, name, *words, match, **options):
-    """The command fails with the catalogue's entry `name`; nothing of it is in the store."""
-    before = stored(engine)
-    options.setdefault("env", QUICK)
-    result = engine.fails(*words, match=match, **options)
-    assert result.err.splitlines()[-1] == f"  more: servin help {name}", result.err
-    assert stored(engine) == before
-    return result
-
+from support.registry_errors import QUICK, explained
 
 def for_paths(word, answer):
     """A hook: requests whose path has the word are answered by `answer`."""

@@ -15,14 +15,6 @@ SECRET = "very-secret-word"
 
 
 @pytest.fixture
-def cleanup():
-    things = []
-    yield things
-    for thing in reversed(things):
-        thing.close()
-
-
-@pytest.fixture
 def behind(engine, cleanup):
     """A registry called NAME that only a proxy can reach. Returns it, and what makes proxies."""
     files = make_ca(f"{engine.dir}/ca", name=NAME)

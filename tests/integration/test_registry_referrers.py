@@ -12,14 +12,6 @@ from support.registry import OCI, FakeRegistry, Registry, TestImage, digest, gzi
 from support.imagebuilder import File
 
 
-@pytest.fixture
-def cleanup():
-    things = []
-    yield things
-    for thing in things:
-        thing.close()
-
-
 def fake(cleanup, lists=True):
     registry = FakeRegistry()
     registry.lists_referrers = lists

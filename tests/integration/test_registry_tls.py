@@ -14,14 +14,6 @@ ONCE = {"SERVIN_TRANSFER_TRIES": "1"}
 PLACES = ["/etc/docker/certs.d", "/etc/containers/certs.d"]
 
 
-@pytest.fixture
-def cleanup():
-    things = []
-    yield things
-    for thing in reversed(things):
-        thing.close()
-
-
 def tls_registry(cleanup, files, **more):
     registry = FakeRegistry(tls={**files, **more})
     cleanup.append(registry)
