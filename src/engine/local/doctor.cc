@@ -112,6 +112,7 @@ void LocalEngine::check_strays(std::vector<DoctorCheck>& checks, bool repair) {
 }
 
 std::vector<DoctorCheck> LocalEngine::doctor(bool verify, bool repair) {
+  sweeps_ = true;  // a look changes nothing, also not by a sweeper; --repair sweeps here
   std::vector<DoctorCheck> checks = check_host(paths_);
   check_database(checks, "servin.db", paths_.db(), true);
   check_database(checks, "run.db", paths_.run_db(), false);
